@@ -1,0 +1,40 @@
+/* Block devices. */
+#ifndef PITH_BLOCK_H
+#define PITH_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <pith/dt.h>
+
+struct block_device {
+	const char *name; /* "vda" */
+	dt_node node;
+	uint32_t block_bytes; /* 512 */
+	uint64_t block_count;
+	bool read_only;
+	/* Driver's operations; called with the device's lock held, range checked, thread context. */
+	int (*read)(struct block_device *dev, uint64_t lba, uint32_t count, void *buf);
+	int (*write)(struct block_device *dev, uint64_t lba, uint32_t count, const void *buf);
+	int (*flush)(struct block_device *dev);
+	struct block_device *next;
+};
+
+void block_register(struct block_device *dev);
+/* By name, or NULL; name NULL: the first. */
+struct block_device *block_find(const char *name);
+
+/*
+ * Read count blocks into buf, starting at lba.
+ *
+ * buf      count * block_bytes bytes, any alignment
+ * Blocks   yes (thread only)
+ * Returns  0; -EIO device error; -EINVAL range beyond the device
+ * Source   virtio 1.2, section 5.2.6
+ */
+int block_read(struct block_device *dev, uint64_t lba, uint32_t count, void *buf);
+/* Write; as block_read, and -EROFS. On the medium only after block_flush. */
+int block_write(struct block_device *dev, uint64_t lba, uint32_t count, const void *buf);
+/* Everything written so far is on the medium when this returns 0. */
+int block_flush(struct block_device *dev);
+
+#endif

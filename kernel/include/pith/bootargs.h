@@ -1,0 +1,20 @@
+/*
+ * The command line (/chosen/bootargs).
+ *
+ * Words are split at blanks, "..." keeps them together. Words that the kernel knows (nokaslr, panic=,
+ * ip=, everything with a dot before '=': pith.slot=) are its own; another key=value goes into the
+ * environment; another word, and everything after "--", into argv. As Linux does for init.
+ */
+#ifndef PITH_BOOTARGS_H
+#define PITH_BOOTARGS_H
+
+#include <stdbool.h>
+
+/* The value of key=..., "" for a bare key, NULL if absent; the last one wins. */
+const char *bootarg(const char *key);
+/* Copy and split the tree's bootargs (boot only). */
+void bootargs_init(const char *line);
+extern int bootargs_argc;
+extern char **bootargs_argv; /* argv[0] is the app's name */
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * The kernel's log: one line a call, prefixed with the time since reset, to the console and into a
+ * ring in memory. Lines from different contexts never mix. Any context.
+ */
+#ifndef PITH_LOG_H
+#define PITH_LOG_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <pith/compiler.h>
+
+/* fmt without newline. */
+void klog(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The last lines, oldest first, into buf; returns bytes written (terminated). */
+size_t klog_read(char *buf, size_t buf_bytes);
+
+/*
+ * Stop the machine with a report: message, registers, backtrace, thread, build id; then reset or halt
+ * as bootargs say (panic=reset|halt). Any context.
+ */
+void panic(const char *fmt, ...) PRINTF_LIKE(1, 2) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,26 @@
+/* The machine: ending and restarting it, what it is, why it was reset. */
+#ifndef PITH_MACHINE_H
+#define PITH_MACHINE_H
+
+#include <stdint.h>
+
+/* How to end or restart this machine, registered by a driver (PSCI, a watchdog). */
+struct machine_power {
+	const char *name;
+	void (*off)(void);   /* may return: not possible */
+	void (*reset)(void); /* the same */
+};
+void machine_power_register(const struct machine_power *p);
+/* Never return: if nothing can, say so and WFI for ever with interrupts masked. */
+void machine_off(void) __attribute__((noreturn));
+void machine_reset(void) __attribute__((noreturn));
+
+const char *machine_model(void);	/* /model, or /compatible, or "unknown machine" */
+const char *machine_reset_reason(void); /* "power-on", "watchdog", ..., or "unknown" */
+void machine_set_reset_reason(const char *reason);
+
+/* What image this is (set at build time). */
+extern const char image_name[], image_version[];
+extern const char image_build_id[]; /* 40 hex digits of the linker's build id */
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * Network devices: what a NIC driver offers to net/.
+ *
+ * One network thread per machine calls everything here but netbuf_free(); the driver's interrupt
+ * handler only calls netdev_signal().
+ */
+#ifndef PITH_NETDEV_H
+#define PITH_NETDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pith/dt.h>
+
+struct netdev;
+
+/* Received bytes: a whole frame, or one fragment of it. */
+struct netbuf {
+	struct netbuf *next; /* next fragment of this frame; free list */
+	struct netdev *dev;
+	uint8_t *data;
+	uint32_t bytes;
+	uint32_t flags;		 /* NETBUF_*, in the first fragment */
+	uint64_t stack_priv[10]; /* net/'s, for the life of the buffer (a pbuf_custom) */
+};
+/* Checksums known good (virtio DATA_VALID, or NEEDS_CSUM: never crossed a wire). */
+#define NETBUF_CSUM_OK 1u
+
+/* A transmitted frame, scatter-gather; the bytes stay untouched until transmit_done. */
+struct netdev_frag {
+	const void *data;
+	uint32_t bytes;
+};
+#define NETDEV_MAX_FRAGS 18
+struct netdev_tx {
+	const struct netdev_frag *frags;
+	unsigned int frag_count;
+	/*
+	 * csum_offset != 0: the device fills in the checksum: sum from csum_start to the end of the
+	 * frame, stored at csum_start + csum_offset, which holds the pseudo-header's sum. Only with
+	 * NETDEV_TX_CSUM.
+	 */
+	uint16_t csum_start, csum_offset;
+	/*
+	 * gso_bytes != 0: the device cuts the TCP segment into pieces of that many payload bytes
+	 * (NETDEV_TX_TSO4/6); header_bytes: Ethernet + IP + TCP headers.
+	 */
+	uint16_t gso_bytes, header_bytes;
+	bool gso_ipv6;
+	void *cookie; /* comes back in transmit_done */
+};
+
+#define NETDEV_TX_CSUM 1u
+#define NETDEV_RX_CSUM 2u
+#define NETDEV_TX_TSO4 4u
+#define NETDEV_TX_TSO6 8u
+
+struct netdev_stats {
+	uint64_t rx_frames, rx_bytes, rx_dropped, rx_errors;
+	uint64_t tx_frames, tx_bytes, tx_dropped, tx_errors;
+	uint64_t interrupts, rx_copied, rx_no_buffer, tx_ring_full;
+};
+
+struct netdev_ops {
+	/*
+	 * Queue a frame. Does not notify the device: flush does.
+	 * Returns 0; -ENOBUFS ring full (a later transmit_done makes room); -ENETDOWN; -EMSGSIZE
+	 */
+	int (*transmit)(struct netdev *dev, const struct netdev_tx *tx);
+	/* Tell the device about everything queued since the last flush. */
+	void (*flush)(struct netdev *dev);
+	/* Collect finished transmissions: calls dev->transmit_done for each. */
+	void (*reap)(struct netdev *dev);
+	/* The next received frame as a chain of netbufs, or NULL. */
+	struct netbuf *(*receive)(struct netdev *dev);
+	/* Give freed buffers back to the ring and notify the device if it needs it. */
+	void (*refill)(struct netdev *dev);
+	/*
+	 * Interrupts wanted from now on. Returns true if something arrived meanwhile: poll again
+	 * instead of sleeping. Until the next call, interrupts are suppressed as well as may be.
+	 */
+	bool (*arm)(struct netdev *dev);
+};
+
+struct netdev {
+	const char *name;
+	const struct netdev_ops *ops;
+	dt_node node;
+	uint8_t mac[6];
+	uint16_t mtu;
+	uint32_t features; /* NETDEV_* that were negotiated */
+	bool link_up;	   /* changes are signalled */
+	bool broken;	   /* the device broke its rules: every call says -ENETDOWN */
+	unsigned int rx_buffers, rx_buffer_bytes;
+	unsigned int rx_free_low; /* fewer free+posted than this: net/ copies instead of keeping */
+	struct netdev_stats stats;
+	/* Set by net/ when it takes the device over. */
+	void (*transmit_done)(struct netdev *dev, void *cookie);
+	void *stack;
+	struct netdev *next;
+	/* Freed buffers waiting for refill, by netbuf_free. */
+	struct netbuf *free_list;
+	unsigned int free_count;
+	/* Buffers that the stack holds now (neither in ring nor on the free list). */
+	unsigned int held_count;
+};
+
+/*
+ * From probe: hand the device to net/ (which may not be up yet: it finds it by netdev_first).
+ * rx_buffers scale from RAM: netdev_rx_buffers_wanted().
+ */
+void netdev_register(struct netdev *dev);
+struct netdev *netdev_first(void);
+unsigned int netdev_rx_buffers_wanted(void);
+/* From the interrupt handler (or on link change): the network thread has work. Any context. */
+void netdev_signal(struct netdev *dev);
+/* The network thread's side: sleep until signalled or deadline. Returns true if signalled. */
+bool netdev_wait(uint64_t deadline_ns);
+/* Wake netdev_wait as if a device had signalled (work queued by other threads). Any context. */
+void netdev_kick(void);
+/* Any thread or interrupt: the buffer (one fragment) goes back; only puts it on a list. */
+void netbuf_free(struct netbuf *nb);
+
+#endif
