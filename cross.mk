@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# The toolchain: which compiler, which flags, and why each of them.
+
+CROSS   := aarch64-linux-gnu-
+CC      := $(CROSS)gcc
+OBJCOPY := $(CROSS)objcopy
+NM      := $(CROSS)nm
+HOSTCC  := gcc
+
+# picolibc, as Debian builds it. Its `release` build has Arm's own memcpy; the default one copies
+# byte by byte.
+picolibc := /usr/lib/picolibc/aarch64-linux-gnu
+libs      = $(picolibc)/lib/release/libc.a $(libgcc)
+libgcc   := $(shell $(CC) -print-libgcc-file-name 2>/dev/null)
+
+# -nostdinc: without it the cross compiler silently finds glibc's headers.
+system_includes := -nostdinc -Ikernel/include -Ikernel/include/posix \
+	-isystem $(shell $(CC) -print-file-name=include 2>/dev/null) \
+	-isystem $(picolibc)/include
+
+warnings := -Wall -Wextra -Werror
+
+# One image for every machine: position independent, armv8-a without the later atomics, and built
+# around the Cortex-A53's errata (Arm EPM048406: 835769 by the compiler, 843419 by the linker).
+arch_flags := -fPIE -mcmodel=small -mno-outline-atomics -mfix-cortex-a53-835769
+code_flags := -O2 -g -fvisibility=hidden -ffunction-sections -fdata-sections \
+	-fstack-protector-strong -ftls-model=local-exec -fno-common
+
+# The folder a build happens in leaves no trace in its output.
+repro_flags = -ffile-prefix-map=$(app_dir)=app -ffile-prefix-map=$(CURDIR)=.
+
+c_flags   = -std=gnu11 $(arch_flags) $(code_flags) $(repro_flags) $(system_includes)
+asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes)
+
+# Only relative relocations may be left (-z text), which head.S applies itself. The sections that
+# are read-only after relocation are protected by our page tables, so the linker's own layout for
+# it (relro) is off.
+link_flags = -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,-z,norelro \
+	-Wl,--no-undefined -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--build-id=sha1 \
+	-mfix-cortex-a53-843419 -mfix-cortex-a53-835769 -Wl,--fatal-warnings
+
+# Host tests: the same sources, natively, with every check that GCC has. -fno-sanitize-recover makes
+# undefined behaviour fail the test instead of printing about it.
+host_flags := -std=gnu11 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+	-Itests/host/include -Ikernel/include
