@@ -29,7 +29,8 @@ code_flags := -O2 -g -fvisibility=hidden -ffunction-sections -fdata-sections \
 # The folder a build happens in leaves no trace in its output.
 repro_flags = -ffile-prefix-map=$(app_dir)=app -ffile-prefix-map=$(CURDIR)=.
 
-c_flags   = -std=gnu11 $(arch_flags) $(code_flags) $(repro_flags) $(system_includes)
+c_flags   = -std=gnu11 $(arch_flags) $(code_flags) $(repro_flags) $(system_includes) \
+	-include kernel/include/pith/hidden.h
 asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes)
 
 # Only relative relocations may be left (-z text), which head.S applies itself. The sections that
