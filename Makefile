@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .PHONY: all
 all: image
 
-include cross.mk features.mk
+include cross.mk features.mk tools/deps.lock
 
 # --- The app ---------------------------------------------------------------------------------
 # APP is the name of a folder under apps/, or the path of a folder anywhere.
@@ -30,15 +30,37 @@ include $(app_dir)/app.mk
 
 $(foreach f,$(call closure,$(FEATURES)),$(eval FEAT_$(shell echo $(f) | tr a-z A-Z) := y))
 
+# --- Libraries that are not ours ---------------------------------------------------------------
+# tools/deps.lock pins them; an object that needs one names it: deps-$(FEAT_NET) += lwip.
+
+dep         = build/deps/$(1)-$($(1)_version)
+lwip       := $(call dep,lwip)
+http-parser := $(call dep,http-parser)
+mbedtls    := $(call dep,mbedtls)
+libfdt     := $(call dep,libfdt)/libfdt
+
+build/deps/%/.ready: tools/deps tools/deps.lock $(wildcard net/lwip.patch)
+	@tools/deps $*
+
+# A source file in there comes with the rest.
+$(foreach d,lwip http-parser mbedtls libfdt,$(eval $(call dep,$(d))/%.c: | $(call dep,$(d))/.ready ;))
+
+# Debian's arm64 device trees, for the host tests.
+.PHONY: dtbs
+dtbs:
+	@tools/deps dtbs
+
 # --- Which objects ---------------------------------------------------------------------------
 
-obj-y :=
+obj-y  :=
+deps-y :=
 include $(wildcard arch-aarch64/files.mk kernel/files.mk drivers/files.mk net/files.mk)
 
+deps := $(foreach d,$(sort $(deps-y)),$(call dep,$(d))/.ready)
 objs := $(addprefix $(obj)/,$(obj-y)) $(SRCS:%.c=$(obj)/app/%.o) $(obj)/version.o
 
 # Everything is rebuilt when the rules change.
-rules := Makefile cross.mk features.mk $(app_dir)/app.mk
+rules := Makefile cross.mk features.mk $(app_dir)/app.mk | $(deps)
 
 $(obj)/%.o: %.c $(rules)
 	@mkdir -p $(@D)
