@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <pith/dt.h>
 
+struct file;
+
 struct console {
 	const char *name;
 	dt_node node;
@@ -21,11 +23,34 @@ struct console {
 	struct console *next;
 };
 
-/* From a UART's probe. The one stdout-path names wins; else the first registered. */
+/* From a UART's probe. The one stdout-path names wins; without a stdout-path the first. */
 void console_register(struct console *c);
+/*
+ * When the console drivers have been probed: if what stdout-path names did not come up, take the first
+ * that did (not earlier: it may belong to a modem). Returns false if there is none.
+ */
+bool console_choose(void);
 /* From the UART's interrupt handler. */
 void console_input(const char *bytes, size_t count);
-/* Raw output, newline becomes CR LF. Any context. */
+/*
+ * Raw output, newline becomes CR LF. Any context, also amid somebody else's line: for panic and
+ * what has nothing better. Everybody else writes to the log or to the console's file.
+ */
 void console_write(const char *bytes, size_t count);
+/*
+ * Whole lines of the log, started on a fresh line. Interrupts masked.
+ * Returns false if there is no console, or a thread is amid a write to its file, which will call
+ * klog_flush() when done.
+ */
+bool console_write_log(const char *bytes, size_t count);
+/* Panic takes the console from whoever was writing: what is left of the log goes out at once. */
+void console_seize(void);
+
+/*
+ * The console as a file, for descriptors 0, 1 and 2 (one file_use is the caller's at the first call).
+ * Reads give whole lines; erase (BS, DEL), kill (^U, ^C) and end of file (^D) as on a terminal. One
+ * thread's write never mixes with another's, nor with the log.
+ */
+struct file *console_file(void);
 
 #endif

@@ -11,6 +11,8 @@
 
 /* fmt without newline. */
 void klog(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Print what has not been printed yet, if the console can take it now. Any context. */
+void klog_flush(void);
 /* The last lines, oldest first, into buf; returns bytes written (terminated). */
 size_t klog_read(char *buf, size_t buf_bytes);
 

@@ -21,6 +21,6 @@ void machine_set_reset_reason(const char *reason);
 
 /* What image this is (set at build time). */
 extern const char image_name[], image_version[];
-extern const char image_build_id[]; /* 40 hex digits of the linker's build id */
+const char *image_build_id(void); /* 40 hex digits of the linker's build id */
 
 #endif

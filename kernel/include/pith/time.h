@@ -7,14 +7,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <pith/list.h>
 
 #define NS_PER_S       1000000000ull
 #define NS_PER_MS      1000000ull
 #define NS_PER_US      1000ull
 #define TIME_FOREVER UINT64_MAX /* a deadline that never comes */
 
-/* Nanoseconds since the counter's zero (reset, as far as the machine tells). Monotonic, any context. */
+/*
+ * Nanoseconds since the counter's zero (reset, as far as the machine tells). Monotonic, any context.
+ * Before the machine's timer is found, each call counts as a microsecond: a wait with a deadline ends
+ * then too.
+ */
 uint64_t time_now_ns(void);
 
 /* Wall clock: offset added to time_now_ns(), 0 until a clock (RTC, SNTP) sets it. */
@@ -22,11 +25,12 @@ void time_set_realtime_ns(uint64_t ns_since_1970);
 uint64_t time_realtime_ns(void);
 bool time_realtime_valid(void);
 
+/* Zero but for `expired`, before its first use. */
 struct timer {
-	struct list link;
-	uint64_t deadline_ns;
 	void (*expired)(struct timer *t); /* in irq context, interrupts masked, timer already disarmed */
+	uint64_t deadline_ns;
 	bool armed;
+	struct timer *child, *next, *prev; /* the queue's own (a pairing heap, kernel/time.c) */
 };
 
 /* Arm (or re-arm) for an absolute time; past ones fire at once. Any context. */
