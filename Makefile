@@ -1,119 +1,204 @@
 # SPDX-License-Identifier: Apache-2.0
 # Pith: one C program, one bootable image. `make help` lists what can be done.
 #
-# One non-recursive make: an app (apps/<name>/app.mk) names its features, features choose files from
-# the lists in each folder (files.mk), and everything ends up in build/<app>/.
+# One non-recursive make. An app's app.mk names its features (features.mk); features choose files
+# from the lists in each folder (files.mk); everything built goes to build/<app>/.
 
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all
-all: image
+.SECONDEXPANSION:
 
-include cross.mk features.mk tools/deps.lock
+.PHONY: image
+image:
 
-# --- The app ---------------------------------------------------------------------------------
+BOARD ?= qemu-virt
+include cross.mk features.mk tools/deps.lock boards/$(BOARD)/board.mk
+
+# V=1 shows whole commands.
+Q   := $(if $(V),,@)
+say  = $(if $(V),@true,@printf '  %-8s%s\n' $(1) $(2))
+
+# --- The app ----------------------------------------------------------------------------------
 # APP is the name of a folder under apps/, or the path of a folder anywhere.
 
-APP     ?= hello
+APP     ?= web
 app_dir := $(abspath $(if $(findstring /,$(APP)),$(APP),apps/$(APP)))
 app     := $(notdir $(app_dir))
-build   := build/$(app)
+build   := build/$(app)$(if $(EARLYCON),-earlycon)
 obj     := $(build)/obj
 
+# What an app.mk may say, and what holds when it does not. SRCS and FILES are relative to its folder.
 FEATURES :=
 FILES    :=
 CFLAGS   :=
 SRCS     := $(patsubst $(app_dir)/%,%,$(wildcard $(app_dir)/*.c))
-VERSION  := 0.1.0
+VERSION  := $(or $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' 2>/dev/null)),0.1.0)
+
+# These build no app, so they need none.
+other_goals := help setup new test test-host host-tests list-host-tests test-static test-target test-system bench \
+	format lint dtbs deps clean distclean build/host/% build/deps/%
+
+ifneq ($(filter-out $(other_goals),$(or $(MAKECMDGOALS),image)),)
+$(if $(wildcard $(app_dir)/app.mk),,$(error There is no app in $(app_dir) (no app.mk). The apps \
+	here: $(patsubst apps/%/app.mk,%,$(wildcard apps/*/app.mk)). `make new APP=$(APP)` makes one))
+$(if $(filter deps host test,$(app)),$(error build/$(app)/ has another use: rename the app's folder))
 include $(app_dir)/app.mk
+unknown := $(filter-out $(features),$(FEATURES))
+$(if $(unknown),$(error $(app_dir)/app.mk: unknown in FEATURES: $(unknown). There are: $(features)))
+$(if $(SRCS),,$(error There is no .c file in $(app_dir)))
+endif
 
-$(foreach f,$(call closure,$(FEATURES)),$(eval FEAT_$(shell echo $(f) | tr a-z A-Z) := y))
+$(foreach f,$(FEATURES),$(eval $(call choose,$(f))))
 
-# --- Libraries that are not ours ---------------------------------------------------------------
-# tools/deps.lock pins them; an object that needs one names it: deps-$(FEAT_NET) += lwip.
+# Goals that install what is missing before anything is built.
+setup := $(if $(filter run debug,$(MAKECMDGOALS)),setup)
+.PHONY: setup
+setup:
+	@tools/setup run
+
+# --- Libraries that are not ours --------------------------------------------------------------
+# tools/deps.lock pins them; a files.mk says which it links: deps-$(FEAT_NET) += lwip.
 
 dep         = build/deps/$(1)-$($(1)_version)
-lwip       := $(call dep,lwip)
+lwip        := $(call dep,lwip)
 http-parser := $(call dep,http-parser)
-mbedtls    := $(call dep,mbedtls)
-libfdt     := $(call dep,libfdt)/libfdt
+mbedtls     := $(call dep,mbedtls)
+libfdt      := $(call dep,libfdt)
 
-build/deps/%/.ready: tools/deps tools/deps.lock $(wildcard net/lwip.patch)
+build/deps/%/.ready: tools/deps tools/deps.lock $(wildcard net/lwip.patch) | $(setup)
 	@tools/deps $*
 
-# A source file in there comes with the rest.
-$(foreach d,lwip http-parser mbedtls libfdt,$(eval $(call dep,$(d))/%.c: | $(call dep,$(d))/.ready ;))
+# Their sources come into being by unpacking.
+libraries := $(lwip) $(http-parser) $(mbedtls) $(libfdt)
+$(foreach l,$(libraries),$(eval $(l)/%.c: | $(l)/.ready ;))
 
-# Debian's arm64 device trees, for the host tests.
-.PHONY: dtbs
-dtbs:
+.PHONY: deps dtbs
+deps: $(libraries:%=%/.ready) dtbs
+dtbs: | $(setup)
 	@tools/deps dtbs
 
-# --- Which objects ---------------------------------------------------------------------------
+# --- Objects ----------------------------------------------------------------------------------
 
 obj-y  :=
 deps-y :=
-include $(wildcard arch-aarch64/files.mk kernel/files.mk drivers/files.mk net/files.mk)
+flags   =
+lists  := $(wildcard */files.mk)
+include $(lists)
 
-deps := $(foreach d,$(sort $(deps-y)),$(call dep,$(d))/.ready)
-objs := $(addprefix $(obj)/,$(obj-y)) $(SRCS:%.c=$(obj)/app/%.o) $(obj)/version.o
+objs := $(addprefix $(obj)/,$(obj-y)) $(SRCS:%.c=$(obj)/app/%.o) $(obj)/bundle.o $(obj)/version.o
 
-# Everything is rebuilt when the rules change.
-rules := Makefile cross.mk features.mk $(app_dir)/app.mk | $(deps)
+# Before any object: the headers of the libraries. Changed rules rebuild everything.
+rules := Makefile cross.mk features.mk $(app_dir)/app.mk
+first := $(foreach d,$(sort $(deps-y)),$(call dep,$(d))/.ready) $(setup)
 
-$(obj)/%.o: %.c $(rules)
+# A files.mk adds flags for its own objects: $(obj)/net/%.o: flags += -Inet/include
+$(obj)/kernel/%.o $(obj)/arch-aarch64/%.o: flags += -Iarch-aarch64/include
+$(obj)/build/deps/%.o: warnings := -w
+$(obj)/app/%.o: flags += -I$(app_dir) $(CFLAGS)
+
+$(obj)/%.o: %.c $(rules) | $(first)
 	@mkdir -p $(@D)
-	$(CC) $(c_flags) $(warnings) $(flags) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(c_flags) $(warnings) $(flags) -MMD -MP -c -o $@ $<
 
-$(obj)/%.o: %.S $(rules)
+$(obj)/%.o: %.S $(rules) | $(first)
 	@mkdir -p $(@D)
-	$(CC) $(asm_flags) $(flags) -MMD -MP -c -o $@ $<
+	$(call say,AS,$<)
+	$(Q)$(CC) $(asm_flags) $(flags) -MMD -MP -c -o $@ $<
 
-$(obj)/app/%.o: $(app_dir)/%.c $(rules)
+$(obj)/app/%.o: $(app_dir)/%.c $(rules) | $(first)
 	@mkdir -p $(@D)
-	$(CC) $(c_flags) $(warnings) -I$(app_dir) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(c_flags) $(warnings) $(flags) -MMD -MP -c -o $@ $<
 
-$(obj)/version.c: $(rules)
+# The app's FILES (pith/bundle.h), and what image this is (pith/machine.h).
+$(obj)/bundle.S: tools/bundle $(rules)
 	@mkdir -p $(@D)
+	$(Q)tools/bundle $(app_dir) $@ $(FILES)
+
+$(obj)/bundle.o: $(obj)/bundle.S | $(first)
+	$(call say,AS,$<)
+	$(Q)$(CC) $(asm_flags) -Wa,-I$(app_dir) -c -o $@ $<
+
+$(obj)/version.c: $(if $(filter-out $(VERSION),$(shell cat $(obj)/version 2>/dev/null)),FORCE) $(rules)
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' > $(obj)/version
 	@printf '%s\n' '#include <pith/machine.h>' \
 		'const char image_name[] = "$(app)";' \
 		'const char image_version[] = "$(VERSION)";' > $@
 
-$(obj)/version.o: $(obj)/version.c
-	$(CC) $(c_flags) $(warnings) -c -o $@ $<
+$(obj)/version.o: $(obj)/version.c | $(first)
+	$(Q)$(CC) $(c_flags) $(warnings) -c -o $@ $<
 
-# --- The image -------------------------------------------------------------------------------
-
-lists := $(wildcard */files.mk)
-image: $(build)/Image
-
-$(build)/image.elf: $(objs) arch-aarch64/image.lds $(lists)
-	$(CC) $(link_flags) -Wl,-T,arch-aarch64/image.lds -Wl,-Map,$(build)/image.map -o $@ \
-		$(objs) $(libs)
-
-$(build)/Image: $(build)/image.elf
-	$(OBJCOPY) -O binary $< $@
+.PHONY: FORCE
+FORCE:
 
 -include $(objs:.o=.d)
 
-# --- Host tests ------------------------------------------------------------------------------
-# tests/host/host.mk: HOST_TESTS += name, name_SRCS := files tested, name_CFLAGS, name_LIBS.
+# --- The image --------------------------------------------------------------------------------
 
--include tests/host/host.mk
-host_tests := $(addprefix build/host/test_,$(HOST_TESTS))
+image: $(build)/Image
 
-.PHONY: test-host
-test-host: $(host_tests)
-	@for t in $(host_tests); do echo "$$t"; $$t || exit 1; done
+$(build)/image.elf: $(objs) arch-aarch64/image.lds $(lists)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(link_flags) -Wl,-T,arch-aarch64/image.lds -Wl,-Map,$(build)/image.map \
+		-o $@ $(objs) $(libs)
 
-.SECONDEXPANSION:
-build/host/test_%: tests/host/test_%.c $$($$*_SRCS) Makefile cross.mk tests/host/host.mk
-	@mkdir -p $(@D)
-	$(HOSTCC) $(host_flags) $($*_CFLAGS) -MMD -MP -MT $@ -o $@ $< $($*_SRCS) -lcmocka $($*_LIBS)
+$(build)/Image: $(build)/image.elf
+	$(call say,IMAGE,$@)
+	$(Q)$(OBJCOPY) -O binary $< $@
 
--include $(wildcard build/host/*.d)
+.PHONY: run debug size compdb
+run: $(build)/Image $(if $(FEAT_BLOCK),$(build)/disk.img) | setup
+	@echo "Booting $< in QEMU.$(if $(FEAT_NET), Its port 80 is http://localhost:$(PORT)/.)" \
+		"To leave, press Ctrl-A, then X."
+	@exec $(qemu) $(qemu_flags) -nographic -kernel $< -append '$(ARGS)'
 
-.PHONY: clean
+# nokaslr keeps the image where it was loaded, so gdb knows where its symbols are.
+debug: $(build)/Image $(if $(FEAT_BLOCK),$(build)/disk.img) | setup
+	@echo "The console goes to $(build)/console.log."
+	@exec gdb-multiarch -q -ex 'set confirm off' \
+		-ex 'target remote | exec $(qemu) $(qemu_flags) -display none -monitor none -S \
+			-serial file:$(build)/console.log -kernel $< -append "nokaslr $(ARGS)" -gdb stdio' \
+		-ex 'add-symbol-file $(build)/image.elf -o $(load_address)' \
+		-ex 'tbreak main' -ex 'continue'
+
+$(build)/disk.img:
+	@truncate -s 64M $@
+
+size: $(build)/Image
+	@tools/size $(build)
+
+compdb:
+	@$(MAKE) --always-make --dry-run V=1 APP=$(APP) $(build)/image.elf | tools/compdb > compile_commands.json
+
+# --- Tests (docs/testing.md) ------------------------------------------------------------------
+
+include tests/tests.mk
+-include tests/bench/bench.mk
+
+# --- The rest ---------------------------------------------------------------------------------
+
+.PHONY: new format lint clean distclean help
+new:
+	$(if $(filter file,$(origin APP)),$(error Say which: make new APP=<name or path>))
+	$(if $(wildcard $(app_dir)),$(error $(app_dir) is already there))
+	@mkdir -p $(dir $(app_dir)) && cp -r tools/template $(app_dir)
+	@echo "$(app_dir) is there: look into main.c and app.mk, then make run APP=$(APP)"
+
+our_c := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+format:
+	clang-format -i $(our_c)
+
+lint:
+	@tools/lint
+
+# clean keeps what was downloaded, distclean does not.
 clean:
-	rm -rf build
+	rm -rf $(filter-out build/deps,$(wildcard build/*)) compile_commands.json
+distclean:
+	rm -rf build compile_commands.json
+
+help:
+	@cat tools/help.txt

@@ -6,16 +6,21 @@ CC      := $(CROSS)gcc
 OBJCOPY := $(CROSS)objcopy
 NM      := $(CROSS)nm
 HOSTCC  := gcc
+qemu    := qemu-system-aarch64
+
+# Ask the compiler once, and only when something is built: it may have just been installed.
+once = $(eval $(1) := $(shell $(2)))$($(1))
 
 # picolibc, as Debian builds it. Its `release` build has Arm's own memcpy; the default one copies
 # byte by byte.
 picolibc := /usr/lib/picolibc/aarch64-linux-gnu
 libs      = $(picolibc)/lib/release/libc.a $(libgcc)
-libgcc   := $(shell $(CC) -print-libgcc-file-name 2>/dev/null)
+libgcc    = $(call once,libgcc,$(CC) -print-libgcc-file-name)
 
 # -nostdinc: without it the cross compiler silently finds glibc's headers.
-system_includes := -nostdinc -Ikernel/include -Ikernel/include/posix \
-	-isystem $(shell $(CC) -print-file-name=include 2>/dev/null) \
+gcc_include      = $(call once,gcc_include,$(CC) -print-file-name=include)
+system_includes  = -nostdinc -Ikernel/include -Ikernel/include/posix \
+	-isystem $(gcc_include) \
 	-isystem $(picolibc)/include
 
 warnings := -Wall -Wextra -Werror
@@ -26,12 +31,15 @@ arch_flags := -fPIE -mcmodel=small -mno-outline-atomics -mfix-cortex-a53-835769
 code_flags := -O2 -g -fvisibility=hidden -ffunction-sections -fdata-sections \
 	-fstack-protector-strong -ftls-model=local-exec -fno-common
 
-# The folder a build happens in leaves no trace in its output.
+# The folder that a build happens in leaves no trace in its output.
 repro_flags = -ffile-prefix-map=$(app_dir)=app -ffile-prefix-map=$(CURDIR)=.
 
+# EARLYCON=address makes a debug build that may print on a PL011 there before the device tree is
+# read; the default image writes to no guessed device.
+earlycon  = $(if $(EARLYCON),-DEARLYCON=$(EARLYCON))
 c_flags   = -std=gnu11 $(arch_flags) $(code_flags) $(repro_flags) $(system_includes) \
-	-include kernel/include/pith/hidden.h
-asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes)
+	-include kernel/include/pith/hidden.h $(earlycon)
+asm_flags = -g $(arch_flags) $(repro_flags) $(system_includes) $(earlycon)
 
 # Only relative relocations may be left (-z text), which head.S applies itself. The sections that
 # are read-only after relocation are protected by our page tables, so the linker's own layout for

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# qemu-system-aarch64 -M virt: what `make run` and `make debug` boot.
+
+PORT ?= 8080
+
+qemu_flags = -M virt -cpu cortex-a72 -m 128M -global virtio-mmio.force-legacy=false \
+	$(qemu_net_$(or $(FEAT_NET),n)) $(qemu_rng_$(FEAT_RNG)) $(qemu_block_$(FEAT_BLOCK))
+
+qemu_net_y   = -netdev user,id=net0,hostfwd=tcp:127.0.0.1:$(PORT)-:80 \
+	-device virtio-net-device,netdev=net0
+qemu_net_n   = -nic none
+qemu_rng_y   = -device virtio-rng-device
+qemu_block_y = -drive if=none,id=disk0,format=raw,file=$(build)/disk.img \
+	-device virtio-blk-device,drive=disk0
+
+# Where QEMU loads the image; with `nokaslr` it stays there.
+load_address := 0x40200000
