@@ -39,7 +39,7 @@ repro_flags = -ffile-prefix-map=$(app_dir)=app -ffile-prefix-map=$(CURDIR)=.
 earlycon  = $(if $(EARLYCON),-DEARLYCON=$(EARLYCON))
 c_flags   = -std=gnu11 $(arch_flags) $(code_flags) $(repro_flags) $(system_includes) \
 	-include kernel/include/pith/hidden.h $(earlycon)
-asm_flags = -g $(arch_flags) $(repro_flags) $(system_includes) $(earlycon)
+asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes) $(earlycon)
 
 # Only relative relocations may be left (-z text), which head.S applies itself. The sections that
 # are read-only after relocation are protected by our page tables, so the linker's own layout for
