@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The files of drivers/: obj-y always, obj-$(FEAT_...) with a feature (features.mk).
+
+obj-y += drivers/gic.o drivers/gicv2.o drivers/gicv3.o
+obj-y += drivers/timer.o
+obj-y += drivers/pl011.o
+obj-y += drivers/psci.o
+obj-y += drivers/pl031.o

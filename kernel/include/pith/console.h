@@ -38,11 +38,11 @@ void console_input(const char *bytes, size_t count);
  */
 void console_write(const char *bytes, size_t count);
 /*
- * Whole lines of the log, started on a fresh line. Interrupts masked.
- * Returns false if there is no console, or a thread is amid a write to its file, which will call
+ * The log is about to write whole lines: begins a fresh line if need be. Interrupts masked.
+ * Returns false if there is no console, or a thread is amid a write to its file, which calls
  * klog_flush() when done.
  */
-bool console_write_log(const char *bytes, size_t count);
+bool console_log_begin(void);
 /* Panic takes the console from whoever was writing: what is left of the log goes out at once. */
 void console_seize(void);
 

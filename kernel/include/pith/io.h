@@ -76,6 +76,12 @@ static inline void io_wmb(void)
 	__asm__ volatile("dmb oshst" ::: "memory");
 }
 
+/* Until everything before it is complete, for every observer (Arm ARM DDI 0487, DSB). */
+static inline void io_sync(void)
+{
+	__asm__ volatile("dsb sy" ::: "memory");
+}
+
 #define sysreg_read(reg)                                                                           \
 	({                                                                                         \
 		uint64_t v_;                                                                       \

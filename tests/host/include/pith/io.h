@@ -62,5 +62,20 @@ static inline void io_wmb(void)
 {
 	__asm__ volatile("" ::: "memory");
 }
+static inline void io_sync(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+
+/* System registers, by name, are the test's model too. */
+uint64_t model_sysreg_read(const char *name);
+void model_sysreg_write(const char *name, uint64_t value);
+
+#define sysreg_read(reg)     model_sysreg_read(#reg)
+#define sysreg_write(reg, v) model_sysreg_write(#reg, v)
+static inline void isb(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
 
 #endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the GIC's versions have in common, see gic.h. */
+#include <errno.h>
+#include <pith/compiler.h>
+#include <pith/io.h>
+#include "gic.h"
+
+/* Specifier: type, number, flags. */
+#define TYPE_SPI    0u
+#define TYPE_PPI    1u
+#define PPI_LINE    16u
+#define PPI_COUNT   16u
+#define FLAGS_EDGES 3u /* rising 1, falling 2; level 4, 8 */
+
+int gic_translate(struct irqchip *chip, const uint32_t *cells, unsigned int cell_count)
+{
+	struct gic *g = container_of(chip, struct gic, chip);
+	unsigned int line;
+
+	if (cell_count < 3)
+		return -EINVAL;
+	if (cells[0] == TYPE_SPI && cells[1] < chip->lines - GIC_FIRST_SPI)
+		line = GIC_FIRST_SPI + cells[1];
+	else if (cells[0] == TYPE_PPI && cells[1] < PPI_COUNT)
+		line = PPI_LINE + cells[1];
+	else
+		return -EINVAL; /* GICv3's extended ranges (2, 3) among them: no machine needs them
+		                   yet */
+	if (cells[2] & FLAGS_EDGES)
+		g->edge[line / 32] |= 1u << (line % 32);
+	return line;
+}
+
+unsigned int gic_line_count(const uint8_t *gicd)
+{
+	unsigned int lines = 32 * ((read32(gicd + GICD_TYPER) & 0x1f) + 1);
+
+	return MIN(lines, GIC_MAX_LINES);
+}
+
+void gic_lines_off(uint8_t *base, unsigned int first, unsigned int end)
+{
+	for (unsigned int word = first / 32; word < (end + 31) / 32; word++) {
+		write32(base + GIC_ICENABLER + 4 * word, ~0u);
+		write32(base + GIC_ICACTIVER + 4 * word, ~0u);
+	}
+}
+
+void gic_line_setup(uint8_t *base, unsigned int line, bool edge)
+{
+	uint8_t *icfgr = base + GIC_ICFGR + 4 * (line / 16);
+	uint32_t field = 2u << (2 * (line % 16));
+	uint32_t config = read32(icfgr);
+
+	/* PPIs may be fixed: then the write changes nothing. */
+	write32(icfgr, edge ? config | field : config & ~field);
+	write8(base + GIC_IPRIORITYR + line, GIC_PRIORITY);
+}
+
+void gic_line_enable(uint8_t *base, unsigned int line)
+{
+	write32(base + GIC_ISENABLER + 4 * (line / 32), 1u << (line % 32));
+}
+
+void gic_line_disable(uint8_t *base, unsigned int line)
+{
+	write32(base + GIC_ICENABLER + 4 * (line / 32), 1u << (line % 32));
+}

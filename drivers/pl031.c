@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PL031 real time clock: sets the wall clock at boot.
+ *
+ * Source: PrimeCell Real Time Clock (PL031) Technical Reference Manual, Arm DDI 0224.
+ */
+#include <errno.h>
+#include <pith/driver.h>
+#include <pith/io.h>
+#include <pith/time.h>
+
+#define RTCDR       0x000 /* RO: seconds since 1970 */
+#define RTCCR       0x00c /* RW */
+#define RTCCR_START (1u << 0)
+
+static int pl031_probe(dt_node node)
+{
+	uint64_t pa, bytes;
+	uint8_t *regs;
+	int error = dt_reg(node, 0, &pa, &bytes);
+
+	if (error)
+		return error;
+	if (bytes < RTCCR + 4)
+		return -EINVAL;
+	regs = io_map(pa, bytes);
+	if (!regs)
+		return -ENXIO;
+	if (!(read32(regs + RTCCR) & RTCCR_START))
+		return -ENODEV; /* never set, does not run */
+	time_set_realtime_ns(read32(regs + RTCDR) * NS_PER_S);
+	return 0;
+}
+
+static const char *const pl031_compatible[] = {"arm,pl031", NULL};
+
+DRIVER(pl031) = {
+    .name = "pl031",
+    .compatible = pl031_compatible,
+    .stage = DRV_DEVICE,
+    .probe = pl031_probe,
+};

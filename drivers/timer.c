@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Arm generic timer: the virtual counter as the clock, the virtual timer for deadlines. Those
+ * two work the same whether the image was entered at EL2 or EL1 (boot sets CNTVOFF_EL2 to 0 in
+ * EL2).
+ *
+ * Source: Arm Architecture Reference Manual, DDI 0487, chapter D11 "The Generic Timer"; binding:
+ * Linux, Documentation/devicetree/bindings/timer/arm,arch_timer.yaml.
+ */
+#include <errno.h>
+#include <pith/driver.h>
+#include <pith/io.h>
+#include <pith/irq.h>
+#include <pith/log.h>
+#include <pith/ticks.h>
+#include <pith/time.h>
+
+#define CNTV_CTL_ENABLE (1u << 0) /* IMASK, bit 1, stays 0 */
+
+#define IRQ_VIRTUAL 2 /* order of the binding: secure, non-secure, virtual, hypervisor */
+
+static struct tick_scale scale;
+
+static uint64_t timer_now_ns(void)
+{
+	/* Without it the counter may be read ahead of earlier instructions (D11.2.2). */
+	isb();
+	return ticks_to_ns(&scale, sysreg_read(cntvct_el0));
+}
+
+static void timer_arm_hardware(uint64_t deadline_ns)
+{
+	if (deadline_ns == TIME_FOREVER) {
+		sysreg_write(cntv_ctl_el0, 0);
+	} else {
+		sysreg_write(cntv_cval_el0, ns_to_ticks(&scale, deadline_ns));
+		sysreg_write(cntv_ctl_el0, CNTV_CTL_ENABLE);
+	}
+	/* The level-triggered line must have fallen before the interrupt controller hears of the
+	 * end. */
+	isb();
+}
+
+static const struct clockevent timer_clockevent = {
+    .name = "arch timer",
+    .now_ns = timer_now_ns,
+    .arm = timer_arm_hardware,
+};
+
+static void timer_irq(void *arg)
+{
+	(void)arg;
+	timer_interrupt();
+}
+
+/* Firmware writes CNTFRQ_EL0; the tree has a frequency only where firmware forgot (binding). */
+static int timer_frequency(dt_node node, uint64_t *freq_hz)
+{
+	uint32_t in_tree;
+
+	*freq_hz = sysreg_read(cntfrq_el0) & 0xffffffff;
+	if (*freq_hz >= TICKS_MIN_HZ && *freq_hz <= TICKS_MAX_HZ)
+		return 0;
+	if (!dt_u32(node, "clock-frequency", 0, &in_tree) && in_tree >= TICKS_MIN_HZ &&
+	    in_tree <= TICKS_MAX_HZ) {
+		*freq_hz = in_tree;
+		return 0;
+	}
+	klog("timer: neither CNTFRQ_EL0 (%u Hz) nor clock-frequency is usable", (unsigned)*freq_hz);
+	return -EINVAL;
+}
+
+static int timer_probe(dt_node node)
+{
+	int index = dt_irq_index(node, "virt");
+	uint64_t freq_hz;
+	int error = timer_frequency(node, &freq_hz);
+
+	if (error)
+		return error;
+	scale = tick_scale(freq_hz);
+	timer_arm_hardware(TIME_FOREVER); /* whatever ran before us */
+	error = irq_attach(node, index < 0 ? IRQ_VIRTUAL : index, timer_irq, NULL, "timer");
+	if (error)
+		return error;
+	clockevent_register(&timer_clockevent);
+	return 0;
+}
+
+static const char *const timer_compatible[] = {"arm,armv8-timer", "arm,armv7-timer", NULL};
+
+DRIVER(timer) = {
+    .name = "timer",
+    .compatible = timer_compatible,
+    .stage = DRV_TIMER,
+    .probe = timer_probe,
+};
