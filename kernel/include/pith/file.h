@@ -25,23 +25,40 @@ struct ready {
 
 struct watcher {
 	struct list link;
-	/* Interrupts masked, any context: may wake threads, may not block. events: what may be new. */
-	void (*notify)(struct watcher *w, uint32_t events);
+	/* Of all exclusive watchers of a file, a notification goes only to the first that takes it. */
+	bool exclusive;
+	/*
+	 * Interrupts masked, any context: may wake threads, may not block. events: what may be new, or
+	 * READY_CLOSED: the file is going away. A watcher that does not keep the file from that (by
+	 * file_use) must be malloc'ed, with this struct first: it forgets itself now, stays linked, and
+	 * is freed with the file.
+	 * Returns  true if taken: somebody will look at the file
+	 */
+	bool (*notify)(struct watcher *w, uint32_t events);
 };
+#define READY_CLOSED (1u << 27)
 
 void ready_init(struct ready *r);
 /* events: EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP | EPOLLPRI. Any context. */
 void ready_notify(struct ready *r, uint32_t events);
+/* Interrupts masked, so that the file can be asked in the same breath. */
 void ready_watch(struct ready *r, struct watcher *w);
 void ready_unwatch(struct watcher *w);
 
 struct file;
 
-/* All return a count or 0, or a negative errno. Missing operations give -EINVAL (see fd.c). */
+/*
+ * All return a count or 0, or a negative errno. Every operation but release may be missing: no read,
+ * write or seek gives EINVAL or ESPIPE, no poll means always ready and nothing for epoll, no stat a
+ * file of no type, no ioctl ENOTTY.
+ */
 struct file_ops {
-	/* iov as in readv. offset < 0: at the file's position; else pread. */
+	/* iov as in readv; the access mode and the byte count (at most SSIZE_MAX) have been checked. */
 	ssize_t (*read)(struct file *f, const struct iovec *iov, int iov_count);
 	ssize_t (*write)(struct file *f, const struct iovec *iov, int iov_count);
+	/* What has positions has these instead; read() and write() keep f->position. */
+	ssize_t (*read_at)(struct file *f, const struct iovec *iov, int iov_count, off_t offset);
+	ssize_t (*write_at)(struct file *f, const struct iovec *iov, int iov_count, off_t offset);
 	/* What is ready now, as EPOLL* bits; never blocks, any context with interrupts on or off. */
 	uint32_t (*poll)(struct file *f);
 	off_t (*seek)(struct file *f, off_t offset, int whence);
@@ -68,11 +85,14 @@ struct file {
 
 /* Prepare an embedded struct file; not in the table yet, one user (the caller). */
 void file_init(struct file *f, const struct file_ops *ops, int flags);
+#define FD_MAX 1024 /* descriptors; FD_SETSIZE */
 /*
  * Enter into the table at the lowest free number >= from. Consumes the caller's use on success.
- * cloexec is accepted and remembered. Returns the fd, or -EMFILE.
+ * cloexec is accepted and remembered. Returns the fd, -EMFILE, or -EBADF (closed meanwhile).
  */
 int fd_install(struct file *f, int from, bool cloexec);
+/* Boot, before any other descriptor: the console as 0, 1 and 2. */
+void fd_init(void);
 /* The open file of fd with a use taken (file_put to give it back), or NULL. */
 struct file *fd_get(int fd);
 void file_use(struct file *f);
@@ -85,8 +105,17 @@ void file_put(struct file *f);
  */
 int file_wait(struct file *f, uint64_t deadline_ns);
 
+/* What is ready, with POLLRDNORM and POLLWRNORM beside EPOLLIN and EPOLLOUT. Any context. */
+uint32_t file_poll(struct file *f);
+
 /* Total bytes of an iovec, or -EINVAL. */
 ssize_t iov_bytes(const struct iovec *iov, int iov_count);
+/*
+ * Copy to or from an iovec, starting skip bytes into it, at most count bytes. Returns bytes copied:
+ * fewer than count only at the iovec's end.
+ */
+size_t iov_put(const struct iovec *iov, int iov_count, size_t skip, const void *from, size_t count);
+size_t iov_get(const struct iovec *iov, int iov_count, size_t skip, void *to, size_t count);
 
 /* Set errno from a negative result and return -1, else the result: the edge to libc conventions. */
 long errno_return(long result);
