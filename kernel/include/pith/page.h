@@ -9,18 +9,23 @@
 
 #define PAGE_BYTES 4096ul
 
-/* Hand a region of free RAM to the allocator (boot only). Not touched until allocated. */
+/*
+ * Hand a region of free, mapped RAM to the allocator (boot only; up to 64 that do not touch, more
+ * are logged and left unused). Only its first page is touched before it is allocated, whatever its
+ * size. Partial pages at its ends and page 0 are left out.
+ */
 void page_add(uint64_t pa, uint64_t bytes);
 
 /*
- * Allocate pages, contents undefined.
+ * Allocate pages, contents undefined, from as high as possible.
  *
- * count     pages, contiguous
+ * count     pages, contiguous, > 0
  * align     bytes, a power of two >= PAGE_BYTES
  * below_pa  the whole run ends at or below this address (for DMA); UINT64_MAX: anywhere
  * Returns   the address, or NULL. Blocks: no. Not from irq context.
  */
 void *page_alloc(size_t count, size_t align, uint64_t below_pa);
+/* Free pages: all or any part of what was allocated. What is free already, or not RAM, asserts. */
 void page_free(void *pages, size_t count);
 
 struct memory_info {
@@ -31,5 +36,7 @@ struct memory_info {
 	size_t heap_used_max_bytes;
 };
 void memory_info(struct memory_info *info);
+/* The pages' part of it (the first three), for memory_info. */
+void page_info(struct memory_info *info);
 
 #endif
