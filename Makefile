@@ -80,10 +80,11 @@ dtbs: | $(setup)
 
 # --- Objects ----------------------------------------------------------------------------------
 
-obj-y  :=
-deps-y :=
-flags   =
-lists  := $(wildcard */files.mk)
+obj-y    :=
+deps-y   :=
+includes =
+flags    =
+lists    := $(wildcard */files.mk)
 include $(lists)
 
 objs := $(addprefix $(obj)/,$(obj-y)) $(SRCS:%.c=$(obj)/app/%.o) $(obj)/bundle.o $(obj)/version.o
@@ -92,25 +93,26 @@ objs := $(addprefix $(obj)/,$(obj-y)) $(SRCS:%.c=$(obj)/app/%.o) $(obj)/bundle.o
 rules := Makefile cross.mk features.mk $(app_dir)/app.mk
 first := $(foreach d,$(sort $(deps-y)),$(call dep,$(d))/.ready) $(setup)
 
-# A files.mk adds flags for its own objects: $(obj)/net/%.o: flags += -Inet/include
-$(obj)/kernel/%.o $(obj)/arch-aarch64/%.o: flags += -Iarch-aarch64/include
+# A files.mk sets `flags` and `includes` of its own objects: $(obj)/net/%.o: includes += -I$(lwip)
+$(obj)/kernel/%.o $(obj)/arch-aarch64/%.o: includes += -Iarch-aarch64/include
 $(obj)/build/deps/%.o: warnings := -w
-$(obj)/app/%.o: flags += -I$(app_dir) $(CFLAGS)
+$(obj)/app/%.o: includes += -I$(app_dir)
+$(obj)/app/%.o: flags += $(CFLAGS)
 
 $(obj)/%.o: %.c $(rules) | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(c_flags) $(warnings) $(flags) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(c_flags) $(warnings) $(includes) $(flags) -MMD -MP -c -o $@ $<
 
 $(obj)/%.o: %.S $(rules) | $(first)
 	@mkdir -p $(@D)
 	$(call say,AS,$<)
-	$(Q)$(CC) $(asm_flags) $(flags) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(asm_flags) $(includes) $(flags) -MMD -MP -c -o $@ $<
 
 $(obj)/app/%.o: $(app_dir)/%.c $(rules) | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(c_flags) $(warnings) $(flags) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(c_flags) $(warnings) $(includes) $(flags) -MMD -MP -c -o $@ $<
 
 # The app's FILES (pith/bundle.h), and what image this is (pith/machine.h).
 $(obj)/bundle.S: tools/bundle $(rules)

@@ -18,9 +18,8 @@ libs      = $(picolibc)/lib/release/libc.a $(libgcc)
 libgcc    = $(call once,libgcc,$(CC) -print-libgcc-file-name)
 
 # -nostdinc: without it the cross compiler silently finds glibc's headers.
-gcc_include      = $(call once,gcc_include,$(CC) -print-file-name=include)
-system_includes  = -nostdinc -Ikernel/include -Ikernel/include/posix \
-	-isystem $(gcc_include) \
+gcc_include     = $(call once,gcc_include,$(CC) -print-file-name=include)
+system_includes = -nostdinc -Ikernel/include -Ikernel/include/posix -isystem $(gcc_include) \
 	-isystem $(picolibc)/include
 
 warnings := -Wall -Wextra -Werror
@@ -34,12 +33,9 @@ code_flags := -O2 -g -fvisibility=hidden -ffunction-sections -fdata-sections \
 # The folder that a build happens in leaves no trace in its output.
 repro_flags = -ffile-prefix-map=$(app_dir)=app -ffile-prefix-map=$(CURDIR)=.
 
-# EARLYCON=address makes a debug build that may print on a PL011 there before the device tree is
-# read; the default image writes to no guessed device.
-earlycon  = $(if $(EARLYCON),-DEARLYCON=$(EARLYCON))
 c_flags   = -std=gnu11 $(arch_flags) $(code_flags) $(repro_flags) $(system_includes) \
-	-include kernel/include/pith/hidden.h $(earlycon)
-asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes) $(earlycon)
+	-include kernel/include/pith/hidden.h
+asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes)
 
 # Only relative relocations may be left (-z text), which head.S applies itself. The sections that
 # are read-only after relocation are protected by our page tables, so the linker's own layout for
