@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the build promises: apps ship only what they use, outputs are reproducible, errors help."""
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from build import ROOT, build, git_files, make
+
+HELLO = (ROOT / "apps/hello/main.c").read_text()
+
+
+@pytest.fixture
+def app(tmp_path):
+    """Make an app outside the repository: app("name", "FEATURES := net", {"page.html": "..."})."""
+    made = []
+
+    def new(name, app_mk, files=None):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "app.mk").write_text(app_mk + "\n")
+        for path, text in ({"main.c": HELLO} | (files or {})).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        made.append(ROOT / "build" / name)
+        return folder
+    yield new
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# --- You ship only what you use --------------------------------------------------------------
+
+def linked_objects(built):
+    """The object files that brought at least a byte, from the linker's map."""
+    text = (built / "image.map").read_text()
+    text = text[text.index("Linker script and memory map"):]
+    return set(re.findall(r"0x[0-9a-f]+ +0x0*[1-9a-f][0-9a-f]* (\S+\.o\)?)$", text, re.M))
+
+
+def symbols(built):
+    out = subprocess.check_output(["aarch64-linux-gnu-nm", built / "image.elf"], text=True)
+    return {line.split()[-1] for line in out.splitlines()}
+
+
+OF_A_FEATURE = re.compile(r"(/net/|lwip|mbedtls|http|virtio|virtqueue|kernel/(netdev|block|entropy)\.o)")
+SYMBOL_OF_A_FEATURE = re.compile(
+    r"(virtio|virtqueue|netdev|netif|pbuf|lwip|dhcp|http|socket|mbedtls|^tcp_|^udp_|^block_|^dns_)")
+
+
+def feature_code(built):
+    """Whatever of network, block and virtio is in an image."""
+    return ({o for o in linked_objects(built) if OF_A_FEATURE.search(o)}
+            | {s for s in symbols(built) if SYMBOL_OF_A_FEATURE.search(s)})
+
+
+def test_hello_contains_no_network_block_or_virtio_code():
+    built = build("hello")
+    assert any(o.endswith("kernel/main.o") for o in linked_objects(built))
+    assert "main" in symbols(built)
+    assert not feature_code(built)
+
+
+@pytest.mark.parametrize("feature", ["net", "block", "rng"])
+def test_the_same_check_fails_with_a_feature_added(app, feature):
+    """The control of the test above."""
+    built = build(str(app(f"hello-{feature}", f"FEATURES := {feature}")))
+    found = feature_code(built)
+    assert any(o.endswith("o") and "virtio" in o for o in found)
+    assert any("virtio" in s for s in found if "/" not in s)
+
+
+def test_locks_of_libc_are_ours():
+    """Debian's picolibc has lock functions that do nothing: malloc would race silently."""
+    for name in ("hello", "web"):
+        objects = linked_objects(build(name))
+        assert any("libc.a(" in o for o in objects)
+        assert not [o for o in objects if "libc_misc_lock" in o]
+
+
+# --- Only headers that we mean ---------------------------------------------------------------
+
+def foreign(depfile_text, app_dir):
+    """The files of a dependency file that are neither ours, GCC's, picolibc's nor a pinned library's."""
+    gcc = subprocess.check_output(["aarch64-linux-gnu-gcc", "-print-file-name=include"],
+                                  text=True).strip()
+    allowed = (str(ROOT) + "/", str(app_dir) + "/", gcc + "/",
+               "/usr/lib/picolibc/aarch64-linux-gnu/include/")
+    files = re.sub(r"\\\n", " ", depfile_text).replace(":", " ").split()
+    return [f for f in files if not os.path.normpath(ROOT / f).startswith(allowed)]
+
+
+@pytest.mark.parametrize("name", ["hello", "web"])
+def test_no_dependency_file_names_a_foreign_path(name):
+    depfiles = list((build(name) / "obj").rglob("*.d"))
+    assert len(depfiles) > 20
+    assert not {f for d in depfiles for f in foreign(d.read_text(), ROOT)}
+
+
+def test_a_foreign_path_would_be_seen():
+    text = "build/x.o: kernel/main.c \\\n /usr/aarch64-linux-gnu/include/stdio.h kernel/include/pith/log.h\n"
+    assert foreign(text, ROOT) == ["/usr/aarch64-linux-gnu/include/stdio.h"]
+
+
+# --- The link --------------------------------------------------------------------------------
+
+def test_errata_of_the_cortex_a53_are_worked_around():
+    """835769 by the compiler and the linker, 843419 by the linker: read from the commands."""
+    commands = make("--always-make", "--dry-run", "V=1", "APP=hello", "build/hello/image.elf").stdout
+    compiles = [l for l in commands.splitlines() if " -c " in l and l.strip().endswith(".c")]
+    assert len(compiles) > 10 and all("-mfix-cortex-a53-835769" in l for l in compiles)
+    link = next(l for l in commands.replace("\\\n", " ").splitlines() if "image.map" in l)
+    assert "-mfix-cortex-a53-843419" in link and "-mfix-cortex-a53-835769" in link
+
+
+@pytest.mark.parametrize("name", ["hello", "web"])
+def test_only_relative_relocations_are_left(name):
+    """head.S applies R_AARCH64_RELATIVE and nothing else."""
+    out = subprocess.check_output(["aarch64-linux-gnu-readelf", "-rW", build(name) / "image.elf"],
+                                  text=True)
+    kinds = set(re.findall(r"R_AARCH64_\w+", out))
+    assert kinds == {"R_AARCH64_RELATIVE"}
+
+
+def test_what_is_missing_fails_at_link_time(app):
+    """fork() does not exist here, and says so before the image runs."""
+    folder = app("forks", "", {"main.c": "int fork(void);\nint main(void)\n{\n\treturn fork();\n}\n"})
+    r = make(f"APP={folder}")
+    assert r.returncode and "undefined reference to `fork'" in r.stdout
+
+
+# --- Reproducible ----------------------------------------------------------------------------
+
+def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
+    deps = os.environ.get("PITH_DEPS") or ROOT / "build/deps/tarballs"
+    make("APP=web", "-j2", check=True)    # fetches what is missing
+    hashes = []
+    for folder in (tmp_path / "a", tmp_path / "another/deeper"):
+        for name in git_files():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+        make("-j2", "APP=web", cwd=folder, env={"PITH_DEPS": str(deps)}, check=True)
+        hashes.append(hashlib.sha256((folder / "build/web/Image").read_bytes()).hexdigest())
+    assert hashes[0] == hashes[1]
+
+
+# --- Apps anywhere, and errors that help -----------------------------------------------------
+
+def test_app_outside_the_repository_builds_into_build(app):
+    built = build(str(app("outside", "FEATURES :=\nCFLAGS := -DANSWER=42\n",
+                          {"main.c": "int main(void)\n{\n\treturn ANSWER;\n}\n"})))
+    assert built == ROOT / "build/outside"
+    for name in ("Image", "image.elf", "image.map"):
+        assert (built / name).stat().st_size
+
+
+def test_image_has_the_linux_arm64_header():
+    image = (build("hello") / "Image").read_bytes()
+    assert image[56:60] == b"ARM\x64"
+    assert int.from_bytes(image[8:16], "little") == 0x200000    # text_offset
+    assert int.from_bytes(image[24:32], "little") == 0xa        # little endian, 4 KiB, anywhere
+    assert int.from_bytes(image[16:24], "little") >= len(image)    # image_size, bss included
+
+
+def test_files_are_bundled_and_followed(app):
+    """FILES brings files and whole folders, and a changed or new file rebuilds the image."""
+    folder = app("bundles", "FILES := www one.txt",
+                 {"www/index.html": "<p>first edition</p>", "www/deep/x.css": "a-style-sheet{}",
+                  "one.txt": "the only line", "not-me.txt": "never bundled"})
+    make(f"APP={folder}", check=True)
+    listing = (ROOT / "build/bundles/obj/bundle.S").read_text()
+    assert re.findall(r'\.asciz "(.*)"', listing) == ["/one.txt", "/www/deep/x.css", "/www/index.html"]
+    (folder / "www/index.html").write_text("<p>second edition</p>")
+    (folder / "www/new.txt").write_text("newly arrived")
+    make(f"APP={folder}", check=True)
+    assert "/www/new.txt" in (ROOT / "build/bundles/obj/bundle.S").read_text()
+
+
+@pytest.mark.parametrize("app_mk, said", [
+    ("FEATURES := net wings", "unknown in FEATURES: wings"),
+    ("FILES := nothing.html", "there is no"),
+    ("FILES := ../../etc", "is not below"),
+])
+def test_a_wrong_app_mk_says_what_is_wrong(app, app_mk, said):
+    r = make(f"APP={app('wrong', app_mk)}")
+    assert r.returncode and said in r.stdout
+
+
+def test_an_app_that_is_not_there_says_how_to_make_it():
+    r = make("APP=nonesuch")
+    assert r.returncode and "no app.mk" in r.stdout and "make new APP=nonesuch" in r.stdout
+
+
+def test_make_new_makes_an_app_that_builds(tmp_path):
+    folder = tmp_path / "mine"
+    try:
+        make("new", f"APP={folder}", check=True)
+        make(f"APP={folder}", check=True)
+        assert (ROOT / "build/mine/Image").exists()
+        again = make("new", f"APP={folder}")
+        assert again.returncode and "already there" in again.stdout
+    finally:
+        shutil.rmtree(ROOT / "build/mine", ignore_errors=True)
+
+
+def test_compile_commands_cover_every_source_of_the_app():
+    make("compdb", "APP=hello", check=True)
+    text = (ROOT / "compile_commands.json").read_text()
+    assert "kernel/main.c" in text and str(ROOT / "apps/hello/main.c") in text
+
+
+def test_size_accounts_for_every_byte_of_the_image():
+    build("hello")
+    out = make("size", "APP=hello", check=True).stdout
+    total = re.search(r"(?m)^total +(\d+) +(\d+) +(\d+)$", out)
+    image = int(re.search(r"Image file: (\d+) bytes", out)[1])
+    page = 4096    # sections start on pages
+    assert image - 3 * page <= int(total[1]) + int(total[2]) <= image
