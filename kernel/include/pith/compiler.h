@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Small things that every file may need: alignment, array length, containers, attributes. */
 #ifndef PITH_COMPILER_H
 #define PITH_COMPILER_H
@@ -5,13 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARRAY_LEN(a)		 (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)		 ((a) < (b) ? (a) : (b))
-#define MAX(a, b)		 ((a) > (b) ? (a) : (b))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)    ((a) < (b) ? (a) : (b))
+#define MAX(a, b)    ((a) > (b) ? (a) : (b))
 /* align must be a power of two. */
-#define ALIGN_UP(x, align)	 (((x) + ((__typeof__(x))(align)-1)) & ~((__typeof__(x))(align)-1))
-#define ALIGN_DOWN(x, align)	 ((x) & ~((__typeof__(x))(align)-1))
+#define ALIGN_UP(x, align)       (((x) + ((__typeof__(x))(align)-1)) & ~((__typeof__(x))(align)-1))
+#define ALIGN_DOWN(x, align)     ((x) & ~((__typeof__(x))(align)-1))
 #define container_of(p, type, m) ((type *)((char *)(p)-offsetof(type, m)))
-#define PRINTF_LIKE(f, a)	 __attribute__((format(printf, f, a)))
+#define PRINTF_LIKE(f, a)        __attribute__((format(printf, f, a)))
 
 #endif

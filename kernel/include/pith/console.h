@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The console: one UART for output (log, stdout) and input (stdin with a small line discipline).
  */

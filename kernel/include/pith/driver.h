@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Drivers: found only through `compatible`, in stages, registered by linker section.
  *
@@ -31,10 +32,10 @@ struct driver {
 	int (*probe)(dt_node node);
 };
 
-#define DRIVER(ident)                                                                              \
-	static const struct driver driver_##ident;                                                 \
-	static const struct driver *const driver_entry_##ident                                     \
-	    __attribute__((used, section(".drivers"))) = &driver_##ident;                          \
+#define DRIVER(ident)                                                     \
+	static const struct driver driver_##ident;                        \
+	static const struct driver *const driver_entry_##ident            \
+	    __attribute__((used, section(".drivers"))) = &driver_##ident; \
 	static const struct driver driver_##ident
 
 /* Probe every node for the drivers of one stage, in tree order. Returns how many came up. */

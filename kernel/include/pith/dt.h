@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The device tree, read once.
  *
@@ -49,8 +50,9 @@ dt_node dt_by_phandle(uint32_t phandle);
 /* First enabled node after `after` (DT_NONE: from the start) that is compatible. */
 dt_node dt_find_compatible(dt_node after, const char *compatible);
 
-#define dt_for_each(n)		   for (dt_node n = 0; n != DT_NONE; n = dt_next(n))
-#define dt_for_each_child(n, parent) for (dt_node n = dt_first_child(parent); n != DT_NONE; n = dt_next_sibling(n))
+#define dt_for_each(n) for (dt_node n = 0; n != DT_NONE; n = dt_next(n))
+#define dt_for_each_child(n, parent) \
+	for (dt_node n = dt_first_child(parent); n != DT_NONE; n = dt_next_sibling(n))
 
 /* The node's name with its unit address ("pl011@9000000"; "" for the root). */
 const char *dt_name(dt_node n);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Randomness. Strong or not at all: random_bytes waits for a seed rather than being weak.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * File descriptors: one table for console, sockets, pipes, bundled files; and readiness, the one
  * mechanism under poll, select, epoll and every blocking call.
@@ -76,8 +77,8 @@ struct file_ops {
 struct file {
 	const struct file_ops *ops;
 	unsigned int descriptors; /* entries of the fd table */
-	unsigned int users;	  /* calls in progress, + 1 while descriptors > 0 */
-	int flags;		  /* O_ACCMODE | O_NONBLOCK | O_APPEND; changed by fcntl */
+	unsigned int users;       /* calls in progress, + 1 while descriptors > 0 */
+	int flags;                /* O_ACCMODE | O_NONBLOCK | O_APPEND; changed by fcntl */
 	bool closed;
 	struct ready ready;
 	off_t position;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Device registers and barriers.
  *
@@ -82,11 +83,11 @@ static inline void io_sync(void)
 	__asm__ volatile("dsb sy" ::: "memory");
 }
 
-#define sysreg_read(reg)                                                                           \
-	({                                                                                         \
-		uint64_t v_;                                                                       \
-		__asm__ volatile("mrs %0, " #reg : "=r"(v_)::"memory");                            \
-		v_;                                                                                \
+#define sysreg_read(reg)                                                \
+	({                                                              \
+		uint64_t v_;                                            \
+		__asm__ volatile("mrs %0, " #reg : "=r"(v_)::"memory"); \
+		v_;                                                     \
 	})
 #define sysreg_write(reg, v) __asm__ volatile("msr " #reg ", %x0" ::"rZ"((uint64_t)(v)) : "memory")
 static inline void isb(void)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel's log: one line a call, prefixed with the time since reset, to the console and into a
  * ring in memory. Lines from different contexts never mix. Any context.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The machine: ending and restarting it, what it is, why it was reset. */
 #ifndef PITH_MACHINE_H
 #define PITH_MACHINE_H
@@ -15,7 +16,7 @@ void machine_power_register(const struct machine_power *p);
 void machine_off(void) __attribute__((noreturn));
 void machine_reset(void) __attribute__((noreturn));
 
-const char *machine_model(void);	/* /model, or /compatible, or "unknown machine" */
+const char *machine_model(void);        /* /model, or /compatible, or "unknown machine" */
 const char *machine_reset_reason(void); /* "power-on", "watchdog", ..., or "unknown" */
 void machine_set_reset_reason(const char *reason);
 

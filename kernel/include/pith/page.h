@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RAM in pages, and the heap on top. Thread-safe; page_alloc and malloc also work before threads.
  */
@@ -29,9 +30,9 @@ void *page_alloc(size_t count, size_t align, uint64_t below_pa);
 void page_free(void *pages, size_t count);
 
 struct memory_info {
-	size_t total_bytes;	/* RAM given to the allocator */
-	size_t free_bytes;	/* pages free */
-	size_t used_max_bytes;	/* high-water mark of total - free */
+	size_t total_bytes;     /* RAM given to the allocator */
+	size_t free_bytes;      /* pages free */
+	size_t used_max_bytes;  /* high-water mark of total - free */
 	size_t heap_used_bytes; /* malloc: handed out, and its high-water mark */
 	size_t heap_used_max_bytes;
 };

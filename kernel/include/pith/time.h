@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Time since reset, and one-shot timers. Tickless: the hardware timer is armed for the nearest
  * deadline only, and not at all when there is none.
@@ -8,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NS_PER_S       1000000000ull
-#define NS_PER_MS      1000000ull
-#define NS_PER_US      1000ull
+#define NS_PER_S     1000000000ull
+#define NS_PER_MS    1000000ull
+#define NS_PER_US    1000ull
 #define TIME_FOREVER UINT64_MAX /* a deadline that never comes */
 
 /*
@@ -27,7 +28,8 @@ bool time_realtime_valid(void);
 
 /* Zero but for `expired`, before its first use. */
 struct timer {
-	void (*expired)(struct timer *t); /* in irq context, interrupts masked, timer already disarmed */
+	void (*expired)(
+	    struct timer *t); /* in irq context, interrupts masked, timer already disarmed */
 	uint64_t deadline_ns;
 	bool armed;
 	struct timer *child, *next, *prev; /* the queue's own (a pairing heap, kernel/time.c) */
