@@ -6,3 +6,20 @@ obj-y += kernel/dt.o
 obj-y += kernel/bootargs.o kernel/console.o kernel/driver.o kernel/irq.o kernel/line.o
 obj-y += kernel/log.o kernel/machine.o kernel/time.o
 obj-y += kernel/page.o kernel/malloc.o kernel/runtree.o
+
+# Boot and threads.
+obj-y += kernel/main.o kernel/panic.o kernel/place.o kernel/ram.o kernel/thread.o
+# Sets the canary of the image that it enters.
+$(obj)/kernel/place.o: flags := -fno-stack-protector
+
+# Devices that features bring.
+obj-$(FEAT_NET)   += kernel/netdev.o
+obj-$(FEAT_BLOCK) += kernel/block.o
+
+# Randomness, with the primitives of Mbed TLS under it. Nothing of them is linked unless something
+# asks for random bytes.
+deps-y += mbedtls
+obj-y  += kernel/entropy.o
+obj-y  += $(addprefix $(mbedtls)/library/,chacha20.o platform_util.o sha256.o)
+mbedtls_includes := -I$(mbedtls)/include -Ikernel -DMBEDTLS_CONFIG_FILE='"mbedtls_config.h"'
+$(obj)/kernel/entropy.o $(obj)/$(mbedtls)/%.o: includes += $(mbedtls_includes)

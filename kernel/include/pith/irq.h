@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Interrupts: masking, and connecting a device's line to a handler.
  *
@@ -23,8 +24,16 @@ static inline unsigned long irq_save(void)
 	return daif;
 }
 
+/* A thread more urgent than the running one is ready: the scheduler's, for the inline below. */
+extern bool thread_switch_pending;
+/* Let it run; interrupts masked. The scheduler's. */
+void thread_preempt(void);
+
+/* Back to what irq_save returned. Where that ends a masked section, a due switch happens here. */
 static inline void irq_restore(unsigned long daif)
 {
+	if (thread_switch_pending && !(daif & 0x80))
+		thread_preempt();
 	__asm__ volatile("msr daif, %0" ::"r"(daif) : "memory");
 }
 

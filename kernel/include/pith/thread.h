@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads: preemptive, fixed priorities, round robin among equals, tickless; and what they wait on.
  */
@@ -14,8 +15,8 @@
 enum {
 	PRIO_IDLE = 0,
 	PRIO_LOW = 4,
-	PRIO_APP = 8,	   /* main() and pthreads by default */
-	PRIO_NET = 16,	   /* the network thread */
+	PRIO_APP = 8,  /* main() and pthreads by default */
+	PRIO_NET = 16, /* the network thread */
 	PRIO_WATCHDOG = 24,
 	PRIO_MAX = 31,
 };
@@ -28,9 +29,9 @@ struct mutex;
 struct waitq {
 	struct list waiters;
 };
-#define WAITQ_INIT(name)                                                                           \
-	{                                                                                          \
-		LIST_INIT((name).waiters)                                                          \
+#define WAITQ_INIT(name)                  \
+	{                                 \
+		LIST_INIT((name).waiters) \
 	}
 void waitq_init(struct waitq *q);
 
@@ -56,7 +57,7 @@ int waitq_wake_all(struct waitq *q);
  *              NULL with no memory
  */
 struct thread *thread_create(const char *name, int priority, size_t stack_bytes,
-			     void *(*entry)(void *arg), void *arg);
+                             void *(*entry)(void *arg), void *arg);
 /* The value that entry returned or thread_exit was given. Blocks. 0, -EDEADLK, -EINVAL. */
 int thread_join(struct thread *t, void **value);
 int thread_detach(struct thread *t);
@@ -79,7 +80,7 @@ struct thread_info {
 	size_t stack_bytes, stack_used_max_bytes;
 	uint64_t run_ns;
 };
-/* Fill up to max entries, return how many threads there are. */
+/* Fill up to max entries, most recent first; return how many threads there are. */
 size_t thread_list(struct thread_info *info, size_t max);
 
 /* True where blocking is allowed: in a thread, not in an interrupt handler, not before threads. */
@@ -94,14 +95,14 @@ struct mutex {
 	struct waitq waiters;
 	struct list owned; /* in the owner's list of held mutexes */
 };
-#define MUTEX_INIT(name)                                                                           \
-	{                                                                                          \
-		.waiters = WAITQ_INIT((name).waiters), .owned = LIST_INIT((name).owned)            \
+#define MUTEX_INIT(name)                                                                \
+	{                                                                               \
+		.waiters = WAITQ_INIT((name).waiters), .owned = LIST_INIT((name).owned) \
 	}
 void mutex_init(struct mutex *m);
 void mutex_lock(struct mutex *m);
-int mutex_trylock(struct mutex *m);				/* 0 or -EBUSY */
-int mutex_lock_until(struct mutex *m, uint64_t deadline_ns);	/* 0 or -ETIMEDOUT */
+int mutex_trylock(struct mutex *m);                          /* 0 or -EBUSY */
+int mutex_lock_until(struct mutex *m, uint64_t deadline_ns); /* 0 or -ETIMEDOUT */
 void mutex_unlock(struct mutex *m);
 bool mutex_held(const struct mutex *m); /* by the current thread */
 
@@ -109,9 +110,9 @@ bool mutex_held(const struct mutex *m); /* by the current thread */
 struct cond {
 	struct waitq waiters;
 };
-#define COND_INIT(name)                                                                            \
-	{                                                                                          \
-		WAITQ_INIT((name).waiters)                                                         \
+#define COND_INIT(name)                    \
+	{                                  \
+		WAITQ_INIT((name).waiters) \
 	}
 void cond_init(struct cond *c);
 /* Give up m, wait, take m again. 0 or -ETIMEDOUT (m is held either way). */

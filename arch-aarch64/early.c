@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What runs with the MMU off: relocate the image where it was loaded, and map it and the device tree,
+ * so that everything after runs cached and protected.
+ *
+ * All memory is Device-nGnRnE here (Arm ARM DDI 0487, D8.2.12): every access aligned, no libc, no SIMD,
+ * no stack protector; the Makefile compiles this file so. Writes bypass the caches, which may hold
+ * lines of the same memory from whoever loaded us: clean ones would be read back, stale, once caches
+ * are on, dirty ones would be written back over ours. So each range is cleaned and invalidated
+ * before its first write (the boot protocol has only the file's bytes cleaned to the point of
+ * coherency, not invalidated). With the MMU off no new line can be allocated for them.
+ */
+#include <arch/boot.h>
+#include <arch/cache.h>
+#include <arch/image.h>
+#include <arch/pagetable.h>
+#include <pith/compiler.h>
+#include <pith/page.h>
+
+#define FDT_MAGIC          0xd00dfeedu
+#define FDT_BYTES_MAX      0x200000u /* booting.rst: "must not exceed 2 megabytes" */
+#define R_AARCH64_RELATIVE 1027
+
+struct boot_info boot_info __attribute__((section(".handover")));
+uint32_t boot_stop_reason __attribute__((section(".data")));
+
+struct rela {
+	uint64_t offset, info, addend;
+};
+
+int relocate_image(uint64_t base)
+{
+	const struct rela *r = (const void *)image_here(base, __rela_start);
+	const struct rela *end = (const void *)image_here(base, __rela_end);
+
+	for (; r < end; r++) {
+		if ((uint32_t)r->info != R_AARCH64_RELATIVE)
+			return -1;
+		*(volatile uint64_t *)(base + r->offset) = base + r->addend;
+	}
+	return 0;
+}
+
+static uint64_t *new_table(void)
+{
+	volatile uint64_t *t = (volatile uint64_t *)boot_info.table_next;
+
+	if (boot_info.table_next >= (uint64_t)__tables_end)
+		boot_stop(STOP_TABLES);
+	boot_info.table_next += PAGE_BYTES;
+	dcache_clean_invalidate((void *)t, PAGE_BYTES);
+	for (unsigned int i = 0; i < PAGE_BYTES / sizeof(*t); i++)
+		t[i] = 0;
+	return (uint64_t *)t;
+}
+
+static uint64_t *next_level(uint64_t *entry)
+{
+	if (!*entry)
+		*entry = (uint64_t)new_table() | PTE_TABLE | PTE_VALID;
+	return (uint64_t *)(*entry & PTE_ADDRESS);
+}
+
+void early_map(uint64_t root, uint64_t start, uint64_t end, uint64_t attributes)
+{
+	volatile uint64_t *level3 = NULL;
+
+	for (uint64_t a = ALIGN_DOWN(start, PAGE_BYTES); a < end; a += PAGE_BYTES) {
+		unsigned int i = (a >> 12) & 511;
+
+		if (!level3 || i == 0) {
+			uint64_t *level2 = next_level((uint64_t *)root + (a >> 30));
+
+			level3 = next_level(level2 + ((a >> 21) & 511));
+		}
+		level3[i] = a | attributes;
+	}
+}
+
+static uint32_t big_endian32(const volatile uint32_t *p)
+{
+	return __builtin_bswap32(*p);
+}
+
+/* The bytes of the device tree at dtb, or a stop. */
+static uint32_t check_tree(uint64_t dtb, uint64_t image, uint64_t image_end)
+{
+	const volatile uint32_t *header = (const volatile uint32_t *)dtb;
+	uint32_t bytes;
+
+	if (!dtb || dtb % 8 || dtb >= PAGETABLE_VA_END || big_endian32(header) != FDT_MAGIC)
+		boot_stop(STOP_NO_TREE);
+	bytes = big_endian32(header + 1);
+	if (bytes > FDT_BYTES_MAX)
+		boot_stop(STOP_TREE_TOO_BIG);
+	if (dtb < image_end && dtb + bytes > image)
+		boot_stop(STOP_NO_ROOM);
+	return bytes;
+}
+
+uint64_t early_main(uint64_t base, uint64_t dtb, uint64_t entry_el)
+{
+	uint64_t root;
+	uint32_t tree_bytes;
+
+	dcache_clean_invalidate(__relro_start, __data_end - __relro_start);
+	dcache_clean_invalidate(&boot_info, sizeof(boot_info));
+	if (base % PAGE_BYTES || base + image_bytes() > PAGETABLE_VA_END)
+		boot_stop(STOP_NO_ROOM);
+	tree_bytes = check_tree(dtb, base, base + image_bytes());
+	if (relocate_image(base))
+		boot_stop(STOP_RELOCATION);
+
+	boot_info.dtb = dtb;
+	boot_info.dtb_bytes = tree_bytes;
+	boot_info.entry_el = (uint32_t)entry_el;
+	boot_info.loaded_at = base;
+	boot_info.table_next = (uint64_t)__tables_start;
+	root = (uint64_t)new_table();
+	early_map(root, base, (uint64_t)__text_end, EARLY_RX);
+	early_map(root, (uint64_t)__text_end, (uint64_t)__rodata_end, EARLY_RO);
+	early_map(root, (uint64_t)__rodata_end, base + image_bytes(), EARLY_RW);
+	early_map(root, dtb, dtb + tree_bytes, EARLY_RO);
+	dsb_sy();
+	return root;
+}
+
+#ifdef EARLYCON
+/* A debug build (make EARLYCON=address): name the reason on a PL011 at that address. */
+void earlycon_stop(uint32_t reason)
+{
+	static const char text[] = "\r\npith: boot stopped, reason ";
+	volatile uint32_t *data = (volatile uint32_t *)(uint64_t)EARLYCON;
+
+	if (sctlr_mmu_on())
+		return; /* the address is not mapped */
+	for (unsigned int i = 0; i < sizeof(text) - 1; i++)
+		*data = (unsigned char)text[i];
+	*data = '0' + reason;
+	*data = '\r';
+	*data = '\n';
+}
+#endif

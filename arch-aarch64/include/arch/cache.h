@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cache maintenance by address, in lines of CTR_EL0.DminLine (Arm ARM DDI 0487, D7.5.9). Works with
+ * the MMU on or off. QEMU has no caches: what is missing here shows only on a board.
+ */
+#ifndef ARCH_CACHE_H
+#define ARCH_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static inline void dsb_sy(void)
+{
+	__asm__ volatile("dsb sy" ::: "memory");
+}
+
+static inline uint64_t dcache_line_bytes(void)
+{
+	uint64_t ctr;
+
+	__asm__("mrs %0, ctr_el0" : "=r"(ctr));
+	return UINT64_C(4) << ((ctr >> 16) & 15);
+}
+
+/* Write dirty lines back to the point of coherency and drop all: memory holds the only copy. */
+static inline void dcache_clean_invalidate(const void *start, size_t bytes)
+{
+	uint64_t line = dcache_line_bytes();
+	uint64_t end = (uint64_t)start + bytes;
+
+	for (uint64_t a = (uint64_t)start & ~(line - 1); a < end; a += line)
+		__asm__ volatile("dc civac, %0" ::"r"(a) : "memory");
+	dsb_sy();
+}
+
+/* Write dirty lines back to the point of coherency: others than this CPU's data side see them. */
+static inline void dcache_clean(const void *start, size_t bytes)
+{
+	uint64_t line = dcache_line_bytes();
+	uint64_t end = (uint64_t)start + bytes;
+
+	for (uint64_t a = (uint64_t)start & ~(line - 1); a < end; a += line)
+		__asm__ volatile("dc cvac, %0" ::"r"(a) : "memory");
+	dsb_sy();
+}
+
+static inline bool sctlr_mmu_on(void)
+{
+	uint64_t sctlr;
+
+	__asm__ volatile("mrs %0, sctlr_el1" : "=r"(sctlr));
+	return sctlr & 1;
+}
+
+#endif

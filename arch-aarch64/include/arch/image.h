@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The image's own parts, from image.lds. Their addresses are where this copy of the image runs;
+ * sizes are differences of two of them.
+ */
+#ifndef ARCH_IMAGE_H
+#define ARCH_IMAGE_H
+
+#include <stdint.h>
+
+extern char __image_start[], __text_end[], __rodata_end[], __data_end[], __image_end[];
+extern char __relro_start[], __rela_start[], __rela_end[];
+extern char __bss_start[], __bss_end[];
+extern char __boot_stack_guard[], __boot_stack_top[];
+extern char __irq_stack_guard[], __irq_stack_top[];
+extern char __panic_stack_guard[], __panic_stack_top[];
+extern char __main_stack_guard[], __main_stack_top[];
+extern char __tables_start[], __tables_end[];
+extern char __handover_start[];
+
+static inline uint64_t image_bytes(void)
+{
+	return (uint64_t)(__image_end - __image_start);
+}
+
+/* Where `here`, a part of this copy of the image, is in a copy at base. */
+static inline uint64_t image_here(uint64_t base, const void *here)
+{
+	return base + (uint64_t)((const char *)here - __image_start);
+}
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From where the boot loader put the image to where it will run: check the tree, find the RAM,
+ * choose a random place, copy and relocate the image there, build the final translation tables for
+ * it, go.
+ *
+ * Runs on the early tables (early.c), cached, W^X. The final tables belong to the new copy and know
+ * nothing of the old one: mmu_enter changes between them with the MMU off, from registers alone.
+ */
+#include <string.h>
+#include <arch/boot.h>
+#include <arch/cache.h>
+#include <arch/image.h>
+#include <arch/pagetable.h>
+#include <pith/compiler.h>
+#include <pith/dt.h>
+#include <pith/io.h>
+#include <pith/page.h>
+
+/* The image is kept where the first 4 GiB end at the latest: 32-bit buses reach its buffers. */
+#define PLACE_LIMIT_PA UINT64_C(0x100000000)
+#define GIB            UINT64_C(0x40000000)
+
+extern uintptr_t __stack_chk_guard;
+
+/* The whole of a /chosen seed property, or NULL. */
+static const uint8_t *seed(const char *name, size_t at_least)
+{
+	size_t bytes = 0;
+	const uint8_t *p = dt_prop(dt_find("/chosen"), name, &bytes);
+
+	return p && bytes >= at_least ? p : NULL;
+}
+
+/* Is word in bootargs, on its own? Quotes do not matter for a word without blanks. */
+static bool bootargs_has(const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = dt_bootargs(); (p = strstr(p, word)); p += n) {
+		if ((p == dt_bootargs() || p[-1] == ' ') && (p[n] == ' ' || p[n] == 0))
+			return true;
+	}
+	return false;
+}
+
+static void find_ram(struct boot_info *info)
+{
+	uint64_t pa, bytes;
+	bool no_map;
+	int error = 0;
+
+	for (unsigned int i = 0; !dt_memory(i, &pa, &bytes); i++)
+		error |= ram_add(&info->mapped, pa, MIN(pa + bytes, PAGETABLE_VA_END));
+	ram_remove(&info->mapped, 0, PAGE_BYTES); /* NULL faults, always */
+	info->free = info->mapped;
+	for (unsigned int i = 0; !dt_reserved(i, &pa, &bytes, &no_map); i++) {
+		error |= ram_remove(&info->free, pa, pa + bytes);
+		if (no_map)
+			error |= ram_remove(&info->mapped, pa, pa + bytes);
+	}
+	if (!dt_initrd(&pa, &bytes))
+		error |= ram_remove(&info->free, pa, bytes);
+	error |= ram_remove(&info->free, info->dtb, info->dtb + info->dtb_bytes);
+	if (error)
+		info->memory_error = "too many pieces of memory";
+	else if (!info->mapped.count)
+		info->memory_error = "the device tree has no memory node";
+}
+
+/* Where to run: a random place, or where we are (and then why in stayed). */
+static uint64_t choose(struct boot_info *info, uint64_t here)
+{
+	const uint8_t *random = seed("kaslr-seed", 8);
+	struct ram_map candidates = info->free;
+	uint64_t value, places;
+
+	if (!random && (random = seed("rng-seed", 16))) {
+		random += 8; /* the first 8 are the canary's */
+		info->seed_used_bytes = 16;
+	}
+	if (bootargs_has("nokaslr")) {
+		info->stayed = "nokaslr";
+		return here;
+	}
+	if (!random) {
+		info->stayed = "no seed";
+		return here;
+	}
+	if (ram_remove(&candidates, here, here + image_bytes()))
+		return here;
+	places = ram_places(&candidates, image_bytes(), PLACE_LIMIT_PA);
+	if (!places) {
+		info->stayed = "no room";
+		return here;
+	}
+	memcpy(&value, random, sizeof(value));
+	return ram_place(&candidates, image_bytes(), PLACE_LIMIT_PA, value % places);
+}
+
+/* The final tables come one after the other out of the new copy's table area. */
+static void *final_table(void *ctx)
+{
+	struct boot_info *info = ctx;
+	uint64_t table = info->table_next;
+
+	if (table >= info->tables_end)
+		return NULL;
+	info->table_next += PAGE_BYTES;
+	return (void *)table;
+}
+
+static void map(struct pagetable *pt, uint64_t start, uint64_t end, enum pagetable_attrs attrs)
+{
+	if (pagetable_map(pt, start, start, end - start, attrs))
+		boot_stop(STOP_TABLES);
+}
+
+/* The copy of the image at base: text, constants, data; stacks without the guard page below each.
+ */
+static void map_image(struct pagetable *pt, uint64_t base)
+{
+	const char *const guards[] = {__boot_stack_guard, __irq_stack_guard, __panic_stack_guard,
+	                              __main_stack_guard};
+	uint64_t start = image_here(base, __rodata_end);
+
+	map(pt, base, image_here(base, __text_end), PT_NORMAL_RX);
+	map(pt, image_here(base, __text_end), start, PT_NORMAL_RO);
+	for (unsigned int i = 0; i < ARRAY_LEN(guards); i++) {
+		uint64_t guard = image_here(base, guards[i]);
+
+		map(pt, start, guard, PT_NORMAL_RW);
+		start = guard + PAGE_BYTES;
+	}
+	map(pt, start, image_here(base, __image_end), PT_NORMAL_RW);
+}
+
+/* Below limit never by 1 GiB blocks, which would have to be split for a guard page (mmu.c). */
+static void map_ram(struct pagetable *pt, uint64_t start, uint64_t end, uint64_t limit)
+{
+	while (start < end) {
+		uint64_t piece = start < limit ? ALIGN_DOWN(start, GIB / 2) + GIB / 2 : end;
+
+		piece = MIN(piece, end);
+		map(pt, start, piece, PT_NORMAL_RW);
+		start = piece;
+	}
+}
+
+static void build_tables(struct boot_info *info, uint64_t base)
+{
+	struct pagetable pt = {.alloc_table = final_table, .ctx = info};
+	struct ram_map rest = info->mapped;
+
+	if (base == info->loaded_at)
+		info->tables_start = info->table_next; /* behind the early ones */
+	else
+		info->tables_start = info->table_next = image_here(base, __tables_start);
+	info->tables_end = image_here(base, __tables_end);
+	info->root = (uint64_t)final_table(info);
+	memset((void *)info->root, 0, PAGE_BYTES);
+	pt.root = (uint64_t *)info->root;
+	map_image(&pt, base);
+	/* The tree, should it be outside of what it calls memory itself. */
+	if (ram_add(&rest, ALIGN_DOWN(info->dtb, PAGE_BYTES),
+	            ALIGN_UP(info->dtb + info->dtb_bytes, PAGE_BYTES)) ||
+	    ram_remove(&rest, base, base + image_bytes()))
+		boot_stop(STOP_TABLES);
+	info->block_limit = MAX(PLACE_LIMIT_PA, ALIGN_UP(base + image_bytes(), GIB));
+	for (unsigned int i = 0; i < rest.count; i++)
+		map_ram(&pt, rest.extent[i].start, rest.extent[i].end, info->block_limit);
+}
+
+/*
+ * A copy of the image at base, ready to run there: bytes, zeroed bss, relocated; caches written
+ * back as far as mmu_enter is fetched with the MMU off (and text for the instruction side).
+ */
+static void copy_image(uint64_t base)
+{
+	size_t index_bytes;
+	const void *index = dt_index_start(&index_bytes);
+	uint64_t early_root = sysreg_read(ttbr0_el1);
+
+	early_map(early_root, base, base + image_bytes(), EARLY_RW);
+	__asm__ volatile("dsb ishst\n\tisb" ::: "memory"); /* new entries before their first use */
+	memcpy((void *)base, __image_start, (size_t)(__data_end - __image_start));
+	memset((void *)image_here(base, __bss_start), 0, (size_t)(__bss_end - __bss_start));
+	memcpy((void *)image_here(base, index), index, index_bytes);
+	if (relocate_image(base))
+		boot_stop(STOP_RELOCATION);
+}
+
+/* Set the canary of the copy at base, hand over what is known, and go on there. */
+static void __attribute__((noreturn)) enter(uint64_t base)
+{
+	const uint8_t *canary = seed("rng-seed", 8);
+	uintptr_t *guard = (uintptr_t *)image_here(base, &__stack_chk_guard);
+	struct boot_info *there = (struct boot_info *)image_here(base, &boot_info);
+
+	if (canary) {
+		memcpy(guard, canary, sizeof(*guard));
+		boot_info.seed_used_bytes = MAX(boot_info.seed_used_bytes, (uint8_t)8);
+	} else {
+		*guard = sysreg_read(cntpct_el0) * UINT64_C(0x9e3779b97f4a7c15); /* best effort */
+	}
+	if (there != &boot_info)
+		*there = boot_info;
+	dcache_clean((void *)base, (size_t)(__text_end - __image_start));
+	mmu_enter(boot_info.root, image_here(base, kernel_main), image_here(base, __boot_stack_top),
+	          base - (uint64_t)__image_start);
+}
+
+void place_image(void)
+{
+	struct boot_info *info = &boot_info;
+	uint64_t here = (uint64_t)__image_start, base;
+
+	memset(__bss_start, 0, (size_t)(__bss_end - __bss_start));
+	if (dt_init((const void *)info->dtb, info->dtb_bytes))
+		boot_stop(STOP_TREE_BROKEN);
+	find_ram(info);
+	base = choose(info, here);
+	if (base != here)
+		copy_image(base);
+	build_tables(info, base);
+	ram_remove(&info->free, base, base + image_bytes());
+	enter(base);
+}

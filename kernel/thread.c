@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scheduler: preemptive threads, fixed priorities, round robin among equals, no periodic tick;
+ * and mutexes with priority inheritance, condition variables, semaphores on top of wait queues.
+ *
+ * All state is guarded by irq_save(). A thread stops in exactly one place, switch_to(), always with
+ * interrupts masked; its own mask comes back with its own irq_restore() or exception return. So a
+ * wake-up inside a masked section never takes the CPU away there: it sets thread_switch_pending,
+ * and the switch comes with the irq_restore() that ends the section, or at the end of the
+ * interrupt.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <arch/boot.h>
+#include <arch/image.h>
+#include <arch/mmu.h>
+#include <arch/switch.h>
+#include <pith/compiler.h>
+#include <pith/io.h>
+#include <pith/irq.h>
+#include <pith/log.h>
+#include <pith/page.h>
+#include <pith/thread.h>
+#include "sched.h"
+
+#define STACK_BYTES_DEFAULT (16 * 1024)
+/* Stacks are painted at one word in 128 bytes, to see how far they were used. */
+#define PAINT_STEP 128
+#define PAINT      UINT64_C(0x5061696e74656421)
+
+static struct list run_queue[PRIO_MAX + 1];
+static uint32_t run_mask; /* bit p: run_queue[p] is not empty */
+static struct list all_threads = LIST_INIT(all_threads);
+static struct list dead_threads = LIST_INIT(dead_threads); /* detached, stack still to be freed */
+static struct thread boot_thread;                          /* kernel_main's context, later idle */
+static struct timer slice_timer;
+static bool slice_over;
+static uint64_t switched_ns;
+bool thread_switch_pending;
+
+struct thread *thread_current(void)
+{
+	return (struct thread *)sysreg_read(tpidr_el1);
+}
+
+/* --- Run queues -------------------------------------------------------------------------- */
+
+static void enqueue(struct thread *t, bool at_head)
+{
+	struct list *q = &run_queue[t->priority];
+
+	t->state = THREAD_READY;
+	if (at_head)
+		list_add_head(q, &t->link);
+	else
+		list_add_tail(q, &t->link);
+	run_mask |= 1u << t->priority;
+}
+
+static void dequeue(struct thread *t)
+{
+	list_remove(&t->link);
+	if (list_empty(&run_queue[t->priority]))
+		run_mask &= ~(1u << t->priority);
+}
+
+static int top_priority(void)
+{
+	return 31 - __builtin_clz(run_mask | 1);
+}
+
+/* An equal waits: the running thread's slice must end. */
+static void start_slice(void)
+{
+	if (!slice_timer.armed)
+		timer_arm(&slice_timer, time_now_ns() + THREAD_SLICE_NS);
+}
+
+static void slice_expired(struct timer *timer)
+{
+	(void)timer;
+	slice_over = true;
+	thread_switch_pending = true;
+}
+
+/* Does somebody deserve the CPU more than the running thread? Then soon. */
+static void check_switch(void)
+{
+	struct thread *now = thread_current();
+	int top = top_priority();
+
+	if (top > now->priority)
+		thread_switch_pending = true;
+	else if (top == now->priority && now != &boot_thread)
+		start_slice();
+}
+
+static void make_ready(struct thread *t)
+{
+	enqueue(t, false);
+	check_switch();
+}
+
+/* Leave the CPU to the best ready thread. The caller has put the running one where it belongs. */
+static void switch_to_best(void)
+{
+	struct thread *old = thread_current();
+	struct thread *t = &boot_thread;
+	uint64_t now_ns = time_now_ns();
+
+	thread_switch_pending = false;
+	if (run_mask) {
+		t = container_of(run_queue[top_priority()].next, struct thread, link);
+		dequeue(t);
+	}
+	t->state = THREAD_RUNNING;
+	old->run_ns += now_ns - switched_ns;
+	switched_ns = now_ns;
+	slice_over = false;
+	if (slice_timer.armed)
+		timer_cancel(&slice_timer);
+	if (t != &boot_thread && (run_mask >> t->priority & 1))
+		start_slice();
+	if (t != old)
+		thread_context_switch(&old->sp, t->sp, t->tls, t);
+}
+
+void thread_preempt(void)
+{
+	struct thread *t = thread_current();
+
+	/* Preempted by a better one, it keeps its turn among its equals. */
+	if (t != &boot_thread)
+		enqueue(t, !slice_over);
+	switch_to_best();
+}
+
+void thread_yield(void)
+{
+	unsigned long flags = irq_save();
+	struct thread *t = thread_current();
+
+	if (t != &boot_thread)
+		enqueue(t, false);
+	switch_to_best();
+	irq_restore(flags);
+}
+
+/* --- Wait queues ------------------------------------------------------------------------- */
+
+void waitq_init(struct waitq *q)
+{
+	list_init(&q->waiters);
+}
+
+static void insert_by_priority(struct waitq *q, struct thread *t)
+{
+	struct list *pos = q->waiters.prev;
+
+	while (pos != &q->waiters && container_of(pos, struct thread, link)->priority < t->priority)
+		pos = pos->prev;
+	list_add_head(pos, &t->link); /* after pos */
+}
+
+static int highest_waiter(const struct waitq *q)
+{
+	return list_empty(&q->waiters)
+	           ? PRIO_IDLE
+	           : container_of(q->waiters.next, struct thread, link)->priority;
+}
+
+/*
+ * Give t the priority that it should have, its own or that of the most urgent thread waiting for
+ * one of its mutexes, and go on with the thread that t itself waits for. A cycle of owners is a
+ * deadlock already: priorities in it only rise, so the walk ends.
+ */
+static void update_priority(struct thread *t)
+{
+	while (t) {
+		int priority = t->base_priority;
+		struct mutex *blocked_on = t->blocked_on;
+
+		list_for_each(l, &t->held) {
+			struct mutex *m = container_of(l, struct mutex, owned);
+
+			priority = MAX(priority, highest_waiter(&m->waiters));
+		}
+		if (priority == t->priority)
+			return;
+		if (t->state == THREAD_READY) {
+			dequeue(t);
+			t->priority = priority;
+			enqueue(t, false);
+		} else {
+			t->priority = priority;
+			if (t->state == THREAD_WAITING) {
+				list_remove(&t->link);
+				insert_by_priority(t->waiting_on, t);
+			}
+		}
+		t = blocked_on ? blocked_on->owner : NULL;
+	}
+}
+
+static void wait_expired(struct timer *timer)
+{
+	struct thread *t = container_of(timer, struct thread, timeout);
+
+	list_remove(&t->link);
+	t->wait_result = -ETIMEDOUT;
+	make_ready(t);
+}
+
+bool thread_may_block(void)
+{
+	struct thread *t = thread_current();
+
+	return t && t != &boot_thread && !in_irq();
+}
+
+int waitq_wait(struct waitq *q, uint64_t deadline_ns)
+{
+	struct thread *t = thread_current();
+
+	assert(thread_may_block());
+	if (deadline_ns != TIME_FOREVER && deadline_ns <= time_now_ns())
+		return -ETIMEDOUT;
+	insert_by_priority(q, t);
+	t->state = THREAD_WAITING;
+	t->waiting_on = q;
+	t->wait_result = 0;
+	if (t->blocked_on)
+		update_priority(t->blocked_on->owner); /* it inherits */
+	if (deadline_ns != TIME_FOREVER)
+		timer_arm(&t->timeout, deadline_ns);
+	switch_to_best();
+	t->waiting_on = NULL;
+	if (deadline_ns != TIME_FOREVER)
+		timer_cancel(&t->timeout);
+	return t->wait_result;
+}
+
+static void wake(struct thread *t)
+{
+	list_remove(&t->link);
+	make_ready(t);
+}
+
+int waitq_wake_one(struct waitq *q)
+{
+	unsigned long flags = irq_save();
+	bool any = !list_empty(&q->waiters);
+
+	if (any)
+		wake(container_of(q->waiters.next, struct thread, link));
+	irq_restore(flags);
+	return any;
+}
+
+int waitq_wake_all(struct waitq *q)
+{
+	unsigned long flags = irq_save();
+	int n = 0;
+
+	for (; !list_empty(&q->waiters); n++)
+		wake(container_of(q->waiters.next, struct thread, link));
+	irq_restore(flags);
+	return n;
+}
+
+/* --- Priorities --------------------------------------------------------------------------- */
+
+void thread_set_priority(struct thread *t, int priority)
+{
+	unsigned long flags = irq_save();
+
+	assert(priority > PRIO_IDLE && priority <= PRIO_MAX);
+	t->base_priority = priority;
+	update_priority(t);
+	check_switch();
+	irq_restore(flags);
+}
+
+int thread_priority(const struct thread *t)
+{
+	return t->base_priority;
+}
+
+/* --- Mutexes ----------------------------------------------------------------------------- */
+
+void mutex_init(struct mutex *m)
+{
+	m->owner = NULL;
+	waitq_init(&m->waiters);
+	list_init(&m->owned);
+}
+
+bool mutex_held(const struct mutex *m)
+{
+	return m->owner == thread_current();
+}
+
+/* Wait for m's owner to hand it over. Interrupts masked. */
+static int wait_for_owner(struct mutex *m, uint64_t deadline_ns)
+{
+	struct thread *t = thread_current();
+	int result;
+
+	assert(m->owner != t);
+	if (list_empty(&m->waiters.waiters))
+		list_add_tail(&m->owner->held, &m->owned);
+	t->blocked_on = m;
+	result = waitq_wait(&m->waiters, deadline_ns);
+	t->blocked_on = NULL;
+	if (result) { /* timed out: nobody handed it over */
+		if (list_empty(&m->waiters.waiters))
+			list_remove(&m->owned);
+		update_priority(m->owner);
+	}
+	return result;
+}
+
+int mutex_lock_until(struct mutex *m, uint64_t deadline_ns)
+{
+	unsigned long flags = irq_save();
+	int result = 0;
+
+	if (!m->owner)
+		m->owner = thread_current();
+	else
+		result = wait_for_owner(m, deadline_ns);
+	irq_restore(flags);
+	return result;
+}
+
+void mutex_lock(struct mutex *m)
+{
+	mutex_lock_until(m, TIME_FOREVER);
+}
+
+int mutex_trylock(struct mutex *m)
+{
+	unsigned long flags = irq_save();
+	bool taken = !m->owner;
+
+	if (taken)
+		m->owner = thread_current();
+	irq_restore(flags);
+	return taken ? 0 : -EBUSY;
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	unsigned long flags = irq_save();
+	struct thread *t = thread_current();
+
+	assert(m->owner == t);
+	if (list_empty(&m->waiters.waiters)) {
+		m->owner = NULL;
+	} else {
+		/* Hand over, so that nobody less urgent can slip in before. */
+		struct thread *next = container_of(m->waiters.waiters.next, struct thread, link);
+
+		list_remove(&m->owned);
+		m->owner = next;
+		list_remove(&next->link);
+		if (!list_empty(&m->waiters.waiters))
+			list_add_tail(&next->held, &m->owned);
+		update_priority(t);
+		make_ready(next);
+	}
+	irq_restore(flags);
+}
+
+/* --- Condition variables, semaphores ------------------------------------------------------- */
+
+void cond_init(struct cond *c)
+{
+	waitq_init(&c->waiters);
+}
+
+int cond_wait(struct cond *c, struct mutex *m, uint64_t deadline_ns)
+{
+	unsigned long flags = irq_save();
+	int result;
+
+	mutex_unlock(m); /* masked: no switch before waitq_wait, so no signal is lost */
+	result = waitq_wait(&c->waiters, deadline_ns);
+	irq_restore(flags);
+	mutex_lock(m);
+	return result;
+}
+
+void cond_signal(struct cond *c)
+{
+	waitq_wake_one(&c->waiters);
+}
+
+void cond_broadcast(struct cond *c)
+{
+	waitq_wake_all(&c->waiters);
+}
+
+void ksem_init(struct ksem *s, unsigned int count)
+{
+	s->count = count;
+	waitq_init(&s->waiters);
+}
+
+int ksem_down(struct ksem *s, uint64_t deadline_ns)
+{
+	unsigned long flags = irq_save();
+	int result = 0;
+
+	while (!s->count && !result)
+		result = waitq_wait(&s->waiters, deadline_ns);
+	if (s->count) {
+		s->count--;
+		result = 0;
+	}
+	irq_restore(flags);
+	return result;
+}
+
+void ksem_up(struct ksem *s)
+{
+	unsigned long flags = irq_save();
+
+	s->count++;
+	waitq_wake_one(&s->waiters);
+	irq_restore(flags);
+}
+
+/* --- Threads ----------------------------------------------------------------------------- */
+
+/* Thread-local storage, variant 1: two words, then .tdata and .tbss (ELF TLS ABI, AArch64). */
+static size_t tls_header_bytes(void)
+{
+	return MAX((size_t)16, (size_t)TLS_ALIGN);
+}
+
+static size_t tls_bytes(void)
+{
+	return tls_header_bytes() + (size_t)(__tbss_end - __tdata_start);
+}
+
+static void tls_init(char *tls)
+{
+	size_t data_bytes = (size_t)(__tdata_end - __tdata_start);
+
+	memset(tls, 0, tls_bytes());
+	memcpy(tls + tls_header_bytes(), __tdata_start, data_bytes);
+}
+
+static void paint(struct thread *t, char *low, char *top)
+{
+	t->stack_low = low;
+	t->stack_top = top;
+	for (char *p = low; p < top - 2 * PAINT_STEP; p += PAINT_STEP)
+		*(uint64_t *)p = PAINT;
+}
+
+static size_t stack_used_max(const struct thread *t)
+{
+	const char *p = t->stack_low;
+
+	while (p < t->stack_top && *(const uint64_t *)p == PAINT)
+		p += PAINT_STEP;
+	return (size_t)(t->stack_top - p);
+}
+
+static void init_thread(struct thread *t, const char *name, int priority)
+{
+	strncpy(t->name, name, sizeof(t->name) - 1);
+	t->base_priority = t->priority = priority;
+	t->timeout.expired = wait_expired;
+	list_init(&t->link);
+	list_init(&t->held);
+	waitq_init(&t->exited);
+	list_add_head(&all_threads, &t->all);
+}
+
+void threads_init(void)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(run_queue); i++)
+		list_init(&run_queue[i]);
+	slice_timer.expired = slice_expired;
+	init_thread(&boot_thread, "idle", PRIO_IDLE);
+	boot_thread.state = THREAD_RUNNING;
+	boot_thread.stack_low = __boot_stack_guard + PAGE_BYTES;
+	boot_thread.stack_top = __boot_stack_top;
+	sysreg_write(tpidr_el1, &boot_thread);
+}
+
+static void thread_main(void *arg)
+{
+	struct thread *t = arg;
+
+	thread_exit(t->entry(t->arg));
+}
+
+/* Top of the stack downwards: TLS, struct thread, then the stack itself. */
+static struct thread *build(const char *name, int priority, char *low, char *top,
+                            void *(*entry)(void *), void *arg)
+{
+	char *tls = (char *)ALIGN_DOWN((uintptr_t)top - tls_bytes(), (uintptr_t)TLS_ALIGN);
+	struct thread *t = (struct thread *)ALIGN_DOWN((uintptr_t)tls - sizeof(*t), (uintptr_t)64);
+	unsigned long flags;
+
+	memset(t, 0, sizeof(*t));
+	tls_init(tls);
+	t->tls = (uint64_t)tls;
+	t->entry = entry;
+	t->arg = arg;
+	paint(t, low, (char *)t);
+	t->sp = thread_stack_init((uint64_t)t, thread_main, t);
+	flags = irq_save();
+	init_thread(t, name, priority);
+	make_ready(t);
+	irq_restore(flags);
+	return t;
+}
+
+static void free_stack(struct thread *t)
+{
+	char *guard = t->stack_low - PAGE_BYTES;
+	size_t pages = t->stack_pages;
+
+	mmu_unguard(guard);
+	page_free(guard, pages);
+}
+
+/* Free the stacks of detached threads that have ended: they could not do it themselves. */
+static void bury(void)
+{
+	for (;;) {
+		unsigned long flags = irq_save();
+		struct list *l = dead_threads.next;
+
+		if (l != &dead_threads)
+			list_remove(l);
+		irq_restore(flags);
+		if (l == &dead_threads)
+			return;
+		free_stack(container_of(l, struct thread, link));
+	}
+}
+
+struct thread *thread_create(const char *name, int priority, size_t stack_bytes,
+                             void *(*entry)(void *arg), void *arg)
+{
+	size_t pages;
+	struct thread *t;
+	char *guard;
+
+	assert(priority > PRIO_IDLE && priority <= PRIO_MAX);
+	bury();
+	if (!stack_bytes)
+		stack_bytes = STACK_BYTES_DEFAULT;
+	if (stack_bytes > SIZE_MAX / 2)
+		return NULL;
+	pages = ALIGN_UP(stack_bytes + sizeof(*t) + tls_bytes(), PAGE_BYTES) / PAGE_BYTES + 1;
+	guard = page_alloc(pages, PAGE_BYTES, boot_info.block_limit);
+	if (!guard)
+		return NULL;
+	if (mmu_guard(guard)) {
+		page_free(guard, pages);
+		return NULL;
+	}
+	t = build(name, priority, guard + PAGE_BYTES, guard + pages * PAGE_BYTES, entry, arg);
+	t->stack_pages = pages;
+	return t;
+}
+
+struct thread *thread_create_main(void *(*entry)(void *arg))
+{
+	return build("main", PRIO_APP, __main_stack_guard + PAGE_BYTES, __main_stack_top, entry,
+	             NULL);
+}
+
+void thread_exit(void *value)
+{
+	struct thread *t = thread_current();
+
+	irq_save();
+	assert(list_empty(&t->held));
+	t->value = value;
+	t->state = THREAD_EXITED;
+	list_remove(&t->all);
+	if (t->detached)
+		list_add_tail(&dead_threads, &t->link);
+	waitq_wake_all(&t->exited);
+	switch_to_best();
+	__builtin_unreachable();
+}
+
+int thread_join(struct thread *t, void **value)
+{
+	unsigned long flags = irq_save();
+
+	if (t == thread_current() || t->detached || t->joined) {
+		irq_restore(flags);
+		return t == thread_current() ? -EDEADLK : -EINVAL;
+	}
+	t->joined = true;
+	while (t->state != THREAD_EXITED)
+		waitq_wait(&t->exited, TIME_FOREVER);
+	irq_restore(flags);
+	if (value)
+		*value = t->value;
+	free_stack(t);
+	return 0;
+}
+
+int thread_detach(struct thread *t)
+{
+	unsigned long flags = irq_save();
+	int error = t->detached || t->joined ? -EINVAL : 0;
+
+	if (!error) {
+		t->detached = true;
+		if (t->state == THREAD_EXITED)
+			list_add_tail(&dead_threads, &t->link);
+	}
+	irq_restore(flags);
+	return error;
+}
+
+void thread_sleep_until(uint64_t deadline_ns)
+{
+	struct waitq nobody;
+	unsigned long flags = irq_save();
+
+	waitq_init(&nobody);
+	while (!waitq_wait(&nobody, deadline_ns))
+		;
+	irq_restore(flags);
+}
+
+const char *thread_name(const struct thread *t)
+{
+	return t->name;
+}
+
+void **thread_pthread_slot(struct thread *t)
+{
+	return &t->pthread_slot;
+}
+
+size_t thread_list(struct thread_info *info, size_t max)
+{
+	static const char *const state_names[] = {"ready", "running", "waiting", "exited"};
+	unsigned long flags = irq_save();
+	size_t n = 0;
+
+	list_for_each(l, &all_threads) {
+		struct thread *t = container_of(l, struct thread, all);
+
+		if (n < max) {
+			memcpy(info[n].name, t->name, sizeof(t->name));
+			info[n].state = state_names[t->state];
+			info[n].priority = t->base_priority;
+			info[n].stack_bytes = (size_t)(t->stack_top - t->stack_low);
+			info[n].stack_used_max_bytes = stack_used_max(t);
+			info[n].run_ns = t->run_ns;
+			if (t == thread_current())
+				info[n].run_ns += time_now_ns() - switched_ns;
+		}
+		n++;
+	}
+	irq_restore(flags);
+	return n;
+}
+
+bool thread_guard_owner(uint64_t address, char name[16])
+{
+	list_for_each(l, &all_threads) {
+		struct thread *t = container_of(l, struct thread, all);
+
+		if (address < (uint64_t)t->stack_low &&
+		    address >= (uint64_t)t->stack_low - PAGE_BYTES) {
+			memcpy(name, t->name, sizeof(t->name));
+			return true;
+		}
+	}
+	return false;
+}
+
+void thread_idle(void)
+{
+	for (;;) {
+		unsigned long flags;
+
+		bury();
+		flags = irq_save();
+		/* Masked: an interrupt between a check and WFI would be slept through. It ends WFI.
+		 */
+		if (!thread_switch_pending)
+			__asm__ volatile("dsb sy\n\twfi" ::: "memory");
+		irq_restore(flags);
+	}
+}
