@@ -6,3 +6,9 @@ obj-y += drivers/timer.o
 obj-y += drivers/pl011.o
 obj-y += drivers/psci.o
 obj-y += drivers/pl031.o
+
+# Virtio: the transport and the rings with any of their devices.
+obj-$(FEAT_NET)   += drivers/virtio_net.o
+obj-$(FEAT_BLOCK) += drivers/virtio_blk.o
+obj-$(FEAT_RNG)   += drivers/virtio_rng.o
+obj-$(or $(FEAT_NET),$(FEAT_BLOCK),$(FEAT_RNG)) += drivers/virtio_mmio.o drivers/virtqueue.o

@@ -21,5 +21,5 @@ obj-$(FEAT_BLOCK) += kernel/block.o
 deps-y += mbedtls
 obj-y  += kernel/entropy.o
 obj-y  += $(addprefix $(mbedtls)/library/,chacha20.o platform_util.o sha256.o)
-mbedtls_includes := -I$(mbedtls)/include -Ikernel -DMBEDTLS_CONFIG_FILE='"mbedtls_config.h"'
+mbedtls_includes := -I$(mbedtls)/include -I. -DMBEDTLS_CONFIG_FILE='"kernel/mbedtls_config.h"'
 $(obj)/kernel/entropy.o $(obj)/$(mbedtls)/%.o: includes += $(mbedtls_includes)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Block devices. */
 #ifndef PITH_BLOCK_H
 #define PITH_BLOCK_H
@@ -5,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <pith/dt.h>
+#include <pith/thread.h>
 
 struct block_device {
 	const char *name; /* "vda" */
@@ -12,10 +14,15 @@ struct block_device {
 	uint32_t block_bytes; /* 512 */
 	uint64_t block_count;
 	bool read_only;
-	/* Driver's operations; called with the device's lock held, range checked, thread context. */
+	/*
+	 * Driver's operations; called with the device's lock held, range checked, count > 0, thread
+	 * context. 0 or -EIO.
+	 */
 	int (*read)(struct block_device *dev, uint64_t lba, uint32_t count, void *buf);
 	int (*write)(struct block_device *dev, uint64_t lba, uint32_t count, const void *buf);
 	int (*flush)(struct block_device *dev);
+	/* Set by block_register. */
+	struct mutex lock;
 	struct block_device *next;
 };
 

@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Network devices: what a NIC driver offers to net/.
  *
- * One network thread per machine calls everything here but netbuf_free(); the driver's interrupt
- * handler only calls netdev_signal().
+ * One network thread per machine sleeps in netdev_wait() and drives the devices; the driver's
+ * interrupt handler only calls netdev_signal(). Other threads may call a device's operations too:
+ * net/ serializes them all by its lock.
  */
 #ifndef PITH_NETDEV_H
 #define PITH_NETDEV_H
@@ -20,7 +22,7 @@ struct netbuf {
 	struct netdev *dev;
 	uint8_t *data;
 	uint32_t bytes;
-	uint32_t flags;		 /* NETBUF_*, in the first fragment */
+	uint32_t flags;          /* NETBUF_*, in the first fragment */
 	uint64_t stack_priv[10]; /* net/'s, for the life of the buffer (a pbuf_custom) */
 };
 /* Checksums known good (virtio DATA_VALID, or NEEDS_CSUM: never crossed a wire). */
@@ -63,13 +65,20 @@ struct netdev_stats {
 
 struct netdev_ops {
 	/*
-	 * Queue a frame. Does not notify the device: flush does.
-	 * Returns 0; -ENOBUFS ring full (a later transmit_done makes room); -ENETDOWN; -EMSGSIZE
+	 * Queue a frame. Does not notify the device: flush does. With the ring full it reaps first,
+	 * so transmit_done may be called from within, for frames before this one.
+	 * Returns 0; -ENOBUFS still full (when there is room again the network thread is signalled,
+	 * and reap calls transmit_done); -ENETDOWN; -EMSGSIZE
 	 */
 	int (*transmit)(struct netdev *dev, const struct netdev_tx *tx);
 	/* Tell the device about everything queued since the last flush. */
 	void (*flush)(struct netdev *dev);
-	/* Collect finished transmissions: calls dev->transmit_done for each. */
+	/*
+	 * Collect finished transmissions: calls dev->transmit_done for each. The network thread does
+	 * it whenever it runs; it is signalled for the sake of this alone only when the ring was
+	 * full, or frames have been waiting for some milliseconds. After the device broke: all of
+	 * them.
+	 */
 	void (*reap)(struct netdev *dev);
 	/* The next received frame as a chain of netbufs, or NULL. */
 	struct netbuf *(*receive)(struct netdev *dev);
@@ -89,8 +98,8 @@ struct netdev {
 	uint8_t mac[6];
 	uint16_t mtu;
 	uint32_t features; /* NETDEV_* that were negotiated */
-	bool link_up;	   /* changes are signalled */
-	bool broken;	   /* the device broke its rules: every call says -ENETDOWN */
+	bool link_up;      /* changes are signalled */
+	bool broken;       /* the device broke its rules: every call says -ENETDOWN */
 	unsigned int rx_buffers, rx_buffer_bytes;
 	unsigned int rx_free_low; /* fewer free+posted than this: net/ copies instead of keeping */
 	struct netdev_stats stats;

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Split virtqueues. Source: virtio 1.2, section 2.7. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <pith/compiler.h>
+#include <pith/io.h>
+#include <pith/page.h>
+#include "virtio.h"
+
+/* struct vring_desc flags: section 2.7.5. */
+#define DESC_NEXT     1u
+#define DESC_WRITE    2u
+#define DESC_INDIRECT 4u
+
+#define AVAIL_NO_INTERRUPT 1u /* struct vring_avail flags: section 2.7.6 */
+#define USED_NO_NOTIFY     1u /* struct vring_used flags: section 2.7.8 */
+
+/* Shared with the device: one access each, never repeated or torn by the compiler. */
+#define SHARED(lvalue) (*(volatile __typeof__(lvalue) *)&(lvalue))
+
+/*
+ * Memory is identity-mapped and virtio devices see it as the CPU does (ACCESS_PLATFORM is never
+ * negotiated: virtio 1.2, section 6.1).
+ */
+uint64_t vq_dma(const void *p)
+{
+	return (uintptr_t)p;
+}
+
+/* The device's wish for a notification, and ours for an interrupt, behind the rings:
+ * section 2.7.10. */
+static uint16_t *avail_event(struct virtqueue *q)
+{
+	return (uint16_t *)&q->used->ring[q->size];
+}
+
+static uint16_t *used_event(struct virtqueue *q)
+{
+	return &q->avail->ring[q->size];
+}
+
+/*
+ * Only what is read before it is written needs to be set. The queue begins without interrupts: they
+ * are forbidden, and the index to interrupt at is 2^16 away.
+ */
+static void rings_clear(struct virtqueue *q)
+{
+	q->avail->flags = AVAIL_NO_INTERRUPT;
+	q->avail->idx = 0;
+	*used_event(q) = UINT16_MAX;
+	q->used->flags = q->used->idx = 0;
+	*avail_event(q) = 0;
+}
+
+int vq_init(struct virtqueue *q, unsigned int size, size_t used_align, unsigned int table_entries)
+{
+	size_t avail_at = size * sizeof(struct vring_desc);
+	size_t used_at =
+	    ALIGN_UP(avail_at + sizeof(struct vring_avail) + (size + 1) * 2, used_align);
+	size_t ring_bytes =
+	    used_at + sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) + 2;
+	uint8_t *ring;
+
+	assert(size != 0 && size <= QUEUE_SIZE_MAX && (size & (size - 1)) == 0);
+	q->ring_pages = ALIGN_UP(ring_bytes, PAGE_BYTES) / PAGE_BYTES;
+	ring = page_alloc(q->ring_pages, PAGE_BYTES, UINT64_MAX);
+	q->slots = malloc(size * sizeof(*q->slots));
+	q->tables = NULL;
+	if (table_entries != 0)
+		q->tables = malloc(size * table_entries * sizeof(*q->tables));
+	q->desc = (struct vring_desc *)ring;
+	if (!ring || !q->slots || (table_entries != 0 && !q->tables)) {
+		vq_free(q);
+		return -ENOMEM;
+	}
+	q->avail = (struct vring_avail *)(ring + avail_at);
+	q->used = (struct vring_used *)(ring + used_at);
+	q->size = (uint16_t)size;
+	q->table_entries = (uint16_t)table_entries;
+	q->free_head = q->fresh = q->in_flight = 0;
+	q->free_count = (uint16_t)size;
+	q->avail_idx = q->published_idx = q->used_idx = q->used_seen = 0;
+	rings_clear(q);
+	return 0;
+}
+
+void vq_free(struct virtqueue *q)
+{
+	if (q->desc)
+		page_free(q->desc, q->ring_pages);
+	free(q->slots);
+	free(q->tables);
+	q->desc = NULL;
+	q->slots = NULL;
+	q->tables = NULL;
+}
+
+/*
+ * The free list ends in the slots that were never used, in order: they are initialized when first
+ * taken, so that a large ring costs nothing at boot.
+ */
+static uint16_t take_descriptor(struct virtqueue *q)
+{
+	uint16_t id = q->free_head;
+
+	if (id == q->fresh) {
+		q->fresh++;
+		q->slots[id].count = 0;
+		q->slots[id].next = q->fresh;
+	}
+	q->free_head = q->slots[id].next;
+	q->free_count--;
+	return id;
+}
+
+/* Give the chain at head back to the free list; its links are ours, not the device's. */
+static void give_chain(struct virtqueue *q, uint16_t head)
+{
+	struct vq_slot *s = &q->slots[head];
+	uint16_t last = head;
+
+	for (unsigned int i = 1; i < s->count; i++)
+		last = q->slots[last].next;
+	q->slots[last].next = q->free_head;
+	q->free_head = head;
+	q->free_count = (uint16_t)(q->free_count + s->count);
+	s->count = 0;
+	q->in_flight--;
+}
+
+static void describe(struct vring_desc *d, const struct vq_piece *p, unsigned int flags,
+                     uint16_t next)
+{
+	d->pa = vq_dma(p->data);
+	d->bytes = p->bytes;
+	d->flags = (uint16_t)flags;
+	d->next = next;
+}
+
+static uint16_t add_direct(struct virtqueue *q, const struct vq_piece *pieces,
+                           unsigned int out_count, unsigned int count)
+{
+	uint16_t head = take_descriptor(q), id = head;
+
+	for (unsigned int i = 0;; i++) {
+		unsigned int flags = i < out_count ? 0 : DESC_WRITE;
+
+		if (i + 1 == count) {
+			describe(&q->desc[id], &pieces[i], flags, 0);
+			break;
+		}
+		uint16_t next = take_descriptor(q);
+
+		describe(&q->desc[id], &pieces[i], flags | DESC_NEXT, next);
+		id = next;
+	}
+	q->slots[head].count = (uint16_t)count;
+	return head;
+}
+
+static uint16_t add_indirect(struct virtqueue *q, const struct vq_piece *pieces,
+                             unsigned int out_count, unsigned int count)
+{
+	uint16_t head = take_descriptor(q);
+	struct vring_desc *table = &q->tables[(size_t)head * q->table_entries];
+	struct vq_piece whole = {table, count * (uint32_t)sizeof(*table)};
+
+	for (unsigned int i = 0; i < count; i++) {
+		unsigned int flags = i < out_count ? 0 : DESC_WRITE;
+
+		describe(&table[i], &pieces[i], i + 1 < count ? flags | DESC_NEXT : flags,
+		         (uint16_t)(i + 1));
+	}
+	describe(&q->desc[head], &whole, DESC_INDIRECT, 0);
+	q->slots[head].count = 1;
+	return head;
+}
+
+/* A single descriptor is cheaper for both sides than a table of one. */
+static bool goes_indirect(const struct virtqueue *q, unsigned int pieces)
+{
+	return pieces > 1 && pieces <= q->table_entries;
+}
+
+bool vq_has_room(const struct virtqueue *q, unsigned int pieces)
+{
+	return q->free_count >= (goes_indirect(q, pieces) ? 1 : pieces);
+}
+
+int vq_add(struct virtqueue *q, const struct vq_piece *pieces, unsigned int out_count,
+           unsigned int in_count, void *cookie)
+{
+	unsigned int count = out_count + in_count;
+	uint32_t writable_bytes = 0;
+	uint16_t head;
+
+	assert(count != 0 && cookie);
+	if (!vq_has_room(q, count))
+		return -ENOBUFS;
+	if (goes_indirect(q, count))
+		head = add_indirect(q, pieces, out_count, count);
+	else
+		head = add_direct(q, pieces, out_count, count);
+	for (unsigned int i = out_count; i < count; i++)
+		writable_bytes += pieces[i].bytes;
+	q->slots[head].cookie = cookie;
+	q->slots[head].writable_bytes = writable_bytes;
+	q->avail->ring[q->avail_idx & (q->size - 1)] = head;
+	q->avail_idx++;
+	q->in_flight++;
+	return 0;
+}
+
+/* Section 2.7.13: descriptors and ring before the index, the index before the look at the event. */
+void vq_kick(struct virtqueue *q)
+{
+	uint16_t before = q->published_idx;
+	bool wanted;
+
+	if (before == q->avail_idx || q->dev->broken)
+		return;
+	q->published_idx = q->avail_idx;
+	io_wmb();
+	SHARED(q->avail->idx) = q->avail_idx;
+	io_mb();
+	if (q->event_idx)
+		wanted = vq_event_crossed(SHARED(*avail_event(q)), q->avail_idx, before);
+	else
+		wanted = !(SHARED(q->used->flags) & USED_NO_NOTIFY);
+	if (wanted)
+		write32(q->notify, q->index);
+}
+
+unsigned int vq_pending(struct virtqueue *q)
+{
+	uint16_t ahead;
+
+	if (q->dev->broken)
+		return 0;
+	q->used_seen = SHARED(q->used->idx);
+	ahead = (uint16_t)(q->used_seen - q->used_idx);
+	if (ahead > q->in_flight) {
+		virtio_break(q->dev, "it used more buffers than it was given");
+		return 0;
+	}
+	io_rmb(); /* the entries after the index: section 2.7.14 */
+	return ahead;
+}
+
+void *vq_pop(struct virtqueue *q, uint32_t *bytes)
+{
+	struct vring_used_elem *e;
+	uint32_t id;
+
+	if (q->dev->broken || (q->used_idx == q->used_seen && vq_pending(q) == 0))
+		return NULL;
+	e = &q->used->ring[q->used_idx & (q->size - 1)];
+	id = SHARED(e->id);
+	*bytes = SHARED(e->bytes);
+	if (id >= q->fresh || q->slots[id].count == 0) {
+		virtio_break(q->dev, "it used a buffer that it was not given");
+		return NULL;
+	}
+	if (*bytes > q->slots[id].writable_bytes) {
+		virtio_break(q->dev, "it wrote more than a buffer holds");
+		return NULL;
+	}
+	q->used_idx++;
+	give_chain(q, (uint16_t)id);
+	return q->slots[id].cookie;
+}
+
+void *vq_drain(struct virtqueue *q)
+{
+	if (q->in_flight == 0)
+		return NULL;
+	for (uint16_t id = 0;; id++) {
+		if (q->slots[id].count != 0) {
+			give_chain(q, id);
+			return q->slots[id].cookie;
+		}
+	}
+}
+
+bool vq_arm(struct virtqueue *q, unsigned int skip)
+{
+	if (q->dev->broken)
+		return false;
+	if (q->event_idx)
+		SHARED(*used_event(q)) = (uint16_t)(q->used_idx + skip);
+	else
+		SHARED(q->avail->flags) = 0;
+	io_mb(); /* our wish before the look at the index: section 2.7.7 */
+	return vq_pending(q) > skip;
+}
+
+/* With an event index an interrupt comes once for each vq_arm: nothing to do. Section 2.7.7.1. */
+void vq_hush(struct virtqueue *q)
+{
+	if (!q->event_idx)
+		SHARED(q->avail->flags) = AVAIL_NO_INTERRUPT;
+}

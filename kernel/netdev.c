@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between NIC drivers and net/: the list of devices, the network thread's bell, and the free lists
+ * of received buffers, which anybody may add to.
+ */
+#include <errno.h>
+#include <pith/irq.h>
+#include <pith/netdev.h>
+#include <pith/page.h>
+#include <pith/thread.h>
+
+/*
+ * One 64th of RAM for receive buffers, about 2 KiB each: 64 of them at 8 MiB. From 64 MiB on there
+ * are 512, a burst that no receiver of ours needs longer for than a ring takes to fill.
+ */
+#define RX_BUFFER_BYTES_TYPICAL 2048
+#define RX_RAM_SHARE            64
+#define RX_BUFFERS_MIN          32
+#define RX_BUFFERS_MAX          512
+
+/* A ring with fewer buffers than this may be short of one jumbo frame (9216 bytes). */
+#define RX_RING_DRY 8
+
+static struct netdev *devices, **devices_end = &devices;
+
+static bool rung; /* somebody signalled since netdev_wait returned */
+static struct waitq bell = WAITQ_INIT(bell);
+
+void netdev_register(struct netdev *dev)
+{
+	dev->next = NULL;
+	*devices_end = dev;
+	devices_end = &dev->next;
+}
+
+struct netdev *netdev_first(void)
+{
+	return devices;
+}
+
+unsigned int netdev_rx_buffers_wanted(void)
+{
+	struct memory_info info;
+	size_t count;
+
+	memory_info(&info);
+	count = info.total_bytes / RX_RAM_SHARE / RX_BUFFER_BYTES_TYPICAL;
+	return (unsigned int)MIN(MAX(count, RX_BUFFERS_MIN), RX_BUFFERS_MAX);
+}
+
+void netdev_kick(void)
+{
+	unsigned long daif = irq_save();
+
+	rung = true;
+	if (!list_empty(&bell.waiters))
+		waitq_wake_one(&bell);
+	irq_restore(daif);
+}
+
+/* One thread serves all devices, and asks each: which one rang does not matter to it. */
+void netdev_signal(struct netdev *dev)
+{
+	(void)dev;
+	netdev_kick();
+}
+
+bool netdev_wait(uint64_t deadline_ns)
+{
+	unsigned long daif = irq_save();
+	bool signalled;
+
+	while (!rung && waitq_wait(&bell, deadline_ns) == 0)
+		;
+	signalled = rung;
+	rung = false;
+	irq_restore(daif);
+	return signalled;
+}
+
+/*
+ * When the ring has run dry (or has too little for the largest frame) no interrupt will ever come
+ * to make the network thread refill it, so then the buffer that comes back has to.
+ */
+static bool ring_is_dry(const struct netdev *dev)
+{
+	return dev->rx_buffers - dev->held_count - dev->free_count < RX_RING_DRY;
+}
+
+void netbuf_free(struct netbuf *nb)
+{
+	struct netdev *dev = nb->dev;
+	unsigned long daif = irq_save();
+	bool dry = ring_is_dry(dev);
+
+	nb->next = dev->free_list;
+	dev->free_list = nb;
+	dev->free_count++;
+	dev->held_count--;
+	irq_restore(daif);
+	if (dry)
+		netdev_signal(dev);
+}
