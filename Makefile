@@ -164,6 +164,8 @@ debug: $(build)/Image $(if $(FEAT_BLOCK),$(build)/disk.img) | setup
 		-ex 'target remote | exec $(qemu) $(qemu_flags) -display none -monitor none -S \
 			-serial file:$(build)/console.log -kernel $< -append "nokaslr $(ARGS)" -gdb stdio' \
 		-ex 'add-symbol-file $(build)/image.elf -o $(load_address)' \
+		-ex 'set substitute-path app $(app_dir)' -ex 'directory $(CURDIR)' \
+		-ex 'python gdb.events.gdb_exiting.connect(lambda event: gdb.execute("kill"))' \
 		-ex 'tbreak main' -ex 'continue'
 
 $(build)/disk.img:
