@@ -690,6 +690,7 @@ bool thread_guard_owner(uint64_t address, char name[16])
 
 void thread_idle(void)
 {
+	__asm__ volatile("msr daifclr, #2" ::: "memory"); /* the first time since reset */
 	for (;;) {
 		unsigned long flags;
 
