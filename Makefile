@@ -7,7 +7,6 @@
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .DELETE_ON_ERROR:
 .SECONDARY:
-.SECONDEXPANSION:
 
 .PHONY: image
 image:

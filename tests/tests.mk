@@ -14,18 +14,32 @@ setup-test:
 # Host tests: the pure modules, natively, under the sanitizers. tests/host/host.mk lists them:
 #   HOST_TESTS += dt
 #   dt_SRCS := kernel/dt.c           files tested, paths from the root of the repository
-#   dt_CFLAGS, dt_LIBS, dt_NEEDS     optional; NEEDS are made first (dtbs, $(libfdt)/.ready)
+#   dt_CFLAGS, dt_LIBS               more flags, if it takes any
+#   dt_NEEDS := dtbs                 targets to make first, if any (libraries come by themselves)
 include tests/host/host.mk
 
+host-tests: $(HOST_TESTS:%=build/host/test_%)
 .PHONY: list-host-tests
 list-host-tests:
 	@echo $(HOST_TESTS)
 
-host-tests: $(HOST_TESTS:%=build/host/test_%)
+# The pinned libraries that any of $(1) lies in.
+libraries_in = $(foreach l,$(libraries),$(if $(findstring $(l),$(1)),$(l)/.ready))
 
-build/host/test_%: tests/host/test_%.c $$($$*_SRCS) Makefile cross.mk tests/host/host.mk | $$($$*_NEEDS)
-	@mkdir -p $(@D)
-	$(call say,HOSTCC,$@)
-	$(Q)$(HOSTCC) $(host_flags) $($*_CFLAGS) -MMD -MP -MT $@ -o $@ $< $($*_SRCS) -lcmocka $($*_LIBS)
+define host_test
+$(1)_objs := $(patsubst %.c,build/host/$(1)/%.o,tests/host/test_$(1).c $($(1)_SRCS))
 
--include $(wildcard build/host/*.d)
+build/host/$(1)/%.o: %.c Makefile cross.mk tests/tests.mk tests/host/host.mk \
+		| $(call libraries_in,$($(1)_SRCS) $($(1)_CFLAGS)) $($(1)_NEEDS)
+	@mkdir -p $$(@D)
+	$$(call say,HOSTCC,$$<)
+	$$(Q)$(HOSTCC) $(host_flags) $($(1)_CFLAGS) $$(if $$(filter build/deps/%,$$<),-w) \
+		-MMD -MP -c -o $$@ $$<
+
+build/host/test_$(1): $$($(1)_objs)
+	$$(call say,HOSTLD,$$@)
+	$$(Q)$(HOSTCC) $(host_flags) -o $$@ $$^ -lcmocka $($(1)_LIBS)
+
+-include $$($(1)_objs:.o=.d)
+endef
+$(foreach t,$(HOST_TESTS),$(eval $(call host_test,$(t))))
