@@ -74,8 +74,7 @@ $(foreach l,$(libraries),$(eval $(l)/%.c: | $(l)/.ready ;))
 
 .PHONY: deps dtbs
 deps: $(libraries:%=%/.ready) dtbs
-dtbs: | $(setup)
-	@tools/deps dtbs
+dtbs: build/deps/dtbs/.ready
 
 # --- Objects ----------------------------------------------------------------------------------
 

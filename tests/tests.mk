@@ -15,7 +15,7 @@ setup-test:
 #   HOST_TESTS += dt
 #   dt_SRCS := kernel/dt.c           files tested, paths from the root of the repository
 #   dt_CFLAGS, dt_LIBS               more flags, if it takes any
-#   dt_NEEDS := dtbs                 targets to make first, if any (libraries come by themselves)
+#   dt_NEEDS := dtbs                 of tools/deps, if any (libraries come by themselves)
 include tests/host/host.mk
 
 host-tests: $(HOST_TESTS:%=build/host/test_%)
@@ -30,7 +30,7 @@ define host_test
 $(1)_objs := $(patsubst %.c,build/host/$(1)/%.o,tests/host/test_$(1).c $($(1)_SRCS))
 
 build/host/$(1)/%.o: %.c Makefile cross.mk tests/tests.mk tests/host/host.mk \
-		| $(call libraries_in,$($(1)_SRCS) $($(1)_CFLAGS)) $($(1)_NEEDS)
+		| $(call libraries_in,$($(1)_SRCS) $($(1)_CFLAGS)) $($(1)_NEEDS:%=build/deps/%/.ready)
 	@mkdir -p $$(@D)
 	$$(call say,HOSTCC,$$<)
 	$$(Q)$(HOSTCC) $(host_flags) $($(1)_CFLAGS) $$(if $$(filter build/deps/%,$$<),-w) \
