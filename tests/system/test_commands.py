@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of the README, as a user types them."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+
+from build import ROOT, build, make
+from qemu import Qemu, free_port
+
+DEADLINE_S = 120
+
+
+def run(*arguments, typed=b"", until=None):
+    """Run make in a session of its own; what it printed until it ended or printed `until`."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    p = subprocess.Popen(["make", "--no-print-directory", *arguments], cwd=ROOT, env=env,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         start_new_session=True)
+    try:
+        if until is None:
+            return p.communicate(typed, DEADLINE_S)[0].decode(errors="replace")
+        out, deadline = "", time.monotonic() + DEADLINE_S
+        os.set_blocking(p.stdout.fileno(), False)
+        while not re.search(until, out) and p.poll() is None and time.monotonic() < deadline:
+            out += (p.stdout.read() or b"").decode(errors="replace")
+            time.sleep(0.05)
+        p.stdin.write(typed)
+        p.stdin.flush()
+        p.wait(DEADLINE_S)
+        return out
+    finally:
+        if p.poll() is None:
+            os.killpg(p.pid, signal.SIGKILL)
+        p.wait()
+
+
+def test_make_run_prints_the_line_of_hello():
+    build("hello")
+    out = run("run", "APP=hello")
+    assert "To leave, press Ctrl-A, then X." in out and "Hello from Pith" in out
+
+
+def test_ctrl_a_x_leaves_make_run():
+    build("web")
+    out = run("run", "APP=web", f"PORT={free_port()}", typed=b"\x01x", until=r"press Ctrl-A")
+    assert "press Ctrl-A" in out    # and wait() has returned
+
+
+def test_make_debug_stops_at_main_with_symbols():
+    build("hello")
+    out = run("debug", "APP=hello", typed=b"bt\nquit\n")
+    assert re.search(r"Temporary breakpoint 1, main \(.*\) at app/main.c:\d+", out)
+    assert re.search(r"#0 +main \(", out)
+
+
+def test_web_answers_on_the_forwarded_port():
+    with Qemu("web", net=True) as machine:
+        machine.expect(r"\b10\.0\.2\.15\b")
+        with urllib.request.urlopen(f"http://127.0.0.1:{machine.port(80)}/", timeout=60) as r:
+            assert r.status == 200 and b"<html" in r.read().lower()
+
+
+def test_an_app_from_the_template_runs(tmp_path):
+    folder = tmp_path / "fresh"
+    try:
+        make("new", f"APP={folder}", check=True)
+        with Qemu(str(folder)) as machine:
+            machine.expect(r"Replace main.c by your program")
+            machine.wait()
+    finally:
+        shutil.rmtree(ROOT / "build/fresh", ignore_errors=True)
+
+
+def test_symbolize_turns_a_panic_into_functions_and_lines(tmp_path):
+    folder = tmp_path / "crashes"
+    folder.mkdir()
+    (folder / "app.mk").write_text("FEATURES :=\n")
+    (folder / "main.c").write_text(
+        "__attribute__((noinline)) static void break_it(volatile int *p)\n{\n\t*p = 1;\n}\n\n"
+        "int main(void)\n{\n\tbreak_it((int *)16);\n\treturn 0;\n}\n")
+    try:
+        with Qemu(str(folder), append="panic=halt") as machine:
+            machine.expect(r"halted")
+            log = machine.output
+        assert "app/main.c" not in log
+        told = subprocess.run([ROOT / "tools/symbolize"], input=log, text=True, check=True,
+                              capture_output=True).stdout
+        assert re.search(r"at image\+0x[0-9a-f]+ break_it \(app/main.c:3\)", told)
+        assert re.search(r"image\+0x[0-9a-f]+ main \(app/main.c:[89]\)", told)
+    finally:
+        shutil.rmtree(ROOT / "build/crashes", ignore_errors=True)
+
+
+def test_size_names_folders_and_symbols():
+    out = run("size", "APP=web")
+    for folder in ("kernel", "net", "lwip", "picolibc", "app"):
+        assert re.search(rf"(?m)^{folder}\S* +\d+ +\d+ +\d+$", out)
+    assert re.search(r"(?m)^ +\d+  code    \w+$", out)
