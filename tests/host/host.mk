@@ -10,3 +10,6 @@ http_LIBS   := -Wl,--wrap=malloc -Wl,--wrap=realloc
 # Memory. test_page.c includes page.c itself.
 HOST_TESTS += page
 page_SRCS := kernel/runtree.c
+
+HOST_TESTS     += virtqueue
+virtqueue_SRCS := drivers/virtqueue.c
