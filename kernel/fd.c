@@ -18,7 +18,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <sys/epoll.h>
 #include <pith/compiler.h>
 #include <pith/console.h>
 #include <pith/file.h>
@@ -65,14 +64,6 @@ void ready_watch(struct ready *r, struct watcher *w)
 void ready_unwatch(struct watcher *w)
 {
 	list_remove(&w->link);
-}
-
-uint32_t file_poll(struct file *f)
-{
-	uint32_t events = f->ops->poll ? f->ops->poll(f) : EPOLLIN | EPOLLOUT;
-
-	/* EPOLLRDNORM is EPOLLIN << 6, EPOLLWRNORM is EPOLLOUT << 6. */
-	return events | (events & (EPOLLIN | EPOLLOUT)) << 6;
 }
 
 int file_wait(struct file *f, uint64_t deadline_ns)

@@ -25,3 +25,10 @@ mbedtls_includes := -I$(mbedtls)/include -I. -DMBEDTLS_CONFIG_FILE='"kernel/mbed
 $(obj)/kernel/entropy.o $(obj)/$(mbedtls)/%.o: includes += $(mbedtls_includes)
 # Or GCC turns calloc's malloc and memset into a call of calloc.
 $(obj)/kernel/malloc.o: flags := -fno-builtin-malloc -fno-builtin-calloc
+
+# POSIX for apps. Nothing of it is linked unless the app calls it.
+obj-y += kernel/fd.o kernel/rw.o kernel/poll.o kernel/epoll.o
+obj-y += kernel/pipe.o kernel/eventfd.o kernel/timerfd.o
+obj-y += kernel/pthread.o kernel/semaphore.o
+# The kernel's objects in storage that the headers declare as plain words.
+$(obj)/kernel/pthread.o $(obj)/kernel/semaphore.o: flags := -fno-strict-aliasing

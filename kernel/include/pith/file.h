@@ -106,8 +106,11 @@ void file_put(struct file *f);
  */
 int file_wait(struct file *f, uint64_t deadline_ns);
 
-/* What is ready, with POLLRDNORM and POLLWRNORM beside EPOLLIN and EPOLLOUT. Any context. */
-uint32_t file_poll(struct file *f);
+/* Files speak of EPOLLIN and EPOLLOUT (1 and 4); their synonyms EPOLLRDNORM and EPOLLWRNORM are << 6. */
+static inline uint32_t with_synonyms(uint32_t events)
+{
+	return events | (events & 5) << 6;
+}
 
 /* Total bytes of an iovec, or -EINVAL. */
 ssize_t iov_bytes(const struct iovec *iov, int iov_count);

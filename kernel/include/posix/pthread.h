@@ -59,7 +59,7 @@ typedef struct {
 
 typedef struct {
 	unsigned long __waiters[2]; /* struct waitq */
-	unsigned int __count, __here, __round;
+	unsigned int __count, __here;
 } pthread_barrier_t;
 
 typedef struct {
