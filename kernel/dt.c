@@ -35,6 +35,9 @@
 
 typedef uint32_t __attribute__((may_alias)) be32_t;
 
+/* Called from several places, none of them hot: one copy, since bytes count. */
+#define OUT_OF_LINE __attribute__((noinline))
+
 struct header {
 	be32_t magic, totalsize, off_struct, off_strings, off_memreserve;
 	be32_t version, last_comp_version, boot_cpu, strings_bytes, struct_bytes;
@@ -45,7 +48,6 @@ struct prop {
 	be32_t token, bytes, name;
 	be32_t value[];
 };
-#define PROP_BYTES ((ptrdiff_t)sizeof(struct prop))
 
 /* #address-cells and #size-cells as indexed: the value, or one of these. */
 #define CELLS_ODD    14u /* not one cell, or too great for us to store */
@@ -55,8 +57,8 @@ struct prop {
 struct node {
 	uint32_t props : 19;      /* first token after the name */
 	uint32_t name_cells : 13; /* the name lies this far before */
-	uint32_t compatible : 19; /* value of the property, 0: none */
-	uint32_t one_string : 1;  /* that value is one terminated string */
+	uint32_t compatible : 19; /* value of the property, 0: none, or not terminated */
+	uint32_t has_compatible : 1;
 	uint32_t has_status : 1;
 	uint32_t disabled : 1; /* here or in a parent */
 	uint32_t address_cells : 4;
@@ -78,7 +80,8 @@ static struct {
 	uint32_t memreserve; /* offset of the first /memreserve/ entry */
 	uint16_t node_count;
 	/* Children of the root that are asked for by name. */
-	dt_node aliases, chosen, memory, reserved;
+	dt_node aliases, chosen, reserved;
+	dt_node memory; /* no later than the first such */
 	char error[96];
 	struct node nodes[NODES_MAX];
 } dt __attribute__((section(".handover")));
@@ -93,20 +96,33 @@ static inline uint64_t be64(const be32_t *p)
 	return (uint64_t)be32(p) << 32 | be32(p + 1);
 }
 
+/*
+ * Are two strings equal? They are short and lie at odd addresses, and mostly differ at once: libc's
+ * strcmp takes three times as long to begin.
+ */
+static OUT_OF_LINE bool same_rest(const char *a, const char *b)
+{
+	for (; *a == *b; a++, b++) {
+		if (!*a)
+			return true;
+	}
+	return false;
+}
+
+static inline bool same(const char *a, const char *b)
+{
+	return *a == *b && same_rest(a, b);
+}
+
 static inline const be32_t *cell_at(uint32_t cell)
 {
 	return (const be32_t *)dt.blob + cell;
 }
 
-static inline uint32_t place_of(const be32_t *p)
-{
-	return (uint32_t)(p - (const be32_t *)dt.blob);
-}
-
 /* ---- Checking and indexing ---- */
 
 /* Note what is wrong and where (a place in the blob, or NULL); returns the error. */
-static int fail(int error, const char *what, const void *where)
+static OUT_OF_LINE int fail(int error, const char *what, const void *where)
 {
 	static const char digits[16] = "0123456789abcdef", at[] = " at offset 0x";
 	size_t n = MIN(strlen(what), sizeof(dt.error) - sizeof(at) - 8);
@@ -126,65 +142,81 @@ static int fail(int error, const char *what, const void *where)
 
 /* Where the pass over the structure block is. */
 struct walk {
+	const be32_t *blob;
 	const be32_t *at;
-	const uint8_t *end;
+	const be32_t *last_cell; /* the last whole cell, */
+	const uint8_t *end;      /* and the end of the structure block */
 	const char *strings;
-	uint32_t strings_bytes; /* up to and including the last terminator */
-	unsigned int open;      /* the node that we are in, or DT_NONE */
+	uint32_t strings_bytes;   /* up to and including the last terminator */
+	uint32_t compatible_name; /* where the strings block has "compatible", once seen */
+	unsigned int count;       /* nodes so far */
+	dt_node open;             /* the node that we are in, or DT_NONE */
+	struct node *node;        /* the same while it may have properties, else NULL */
 };
 
 /* The children of the root that this file asks for by name. */
-static void note_root_child(dt_node n, const char *name)
+static OUT_OF_LINE void note_root_child(dt_node n, const char *name)
 {
 	switch (name[0]) {
 	case 'a':
-		if (dt.aliases == DT_NONE && !strcmp(name, "aliases"))
+		if (dt.aliases == DT_NONE && same(name, "aliases"))
 			dt.aliases = n;
 		break;
 	case 'c':
-		if (dt.chosen == DT_NONE && !strcmp(name, "chosen"))
+		if (dt.chosen == DT_NONE && same(name, "chosen"))
 			dt.chosen = n;
 		break;
 	case 'm':
-		if (dt.memory == DT_NONE && !strncmp(name, "memory", 6))
+		if (dt.memory == DT_NONE)
 			dt.memory = n;
 		break;
 	case 'r':
-		if (dt.reserved == DT_NONE && !strcmp(name, "reserved-memory"))
+		if (dt.reserved == DT_NONE && same(name, "reserved-memory"))
 			dt.reserved = n;
 		break;
 	}
 }
 
+/*
+ * Past the name that begins at w->at, a cell at a time: its terminator is the first zero byte. (The
+ * expression is not 0 exactly if one of the cell's bytes is.) False if it does not end.
+ */
+static inline bool skip_name(struct walk *w)
+{
+	while (w->at <= w->last_cell) {
+		uint32_t cell = *w->at++;
+
+		if ((cell - 0x01010101u) & ~cell & 0x80808080u)
+			return true;
+	}
+	return false;
+}
+
 static inline int begin_node(struct walk *w)
 {
-	const char *name = (const char *)(w->at + 1);
-	size_t left = (size_t)(w->end - (const uint8_t *)name);
-	size_t length = strnlen(name, left);
-	unsigned int n = dt.node_count;
-	struct node *node = &dt.nodes[n];
+	const be32_t *name = ++w->at;
+	bool is_root = w->count == 0;
 
-	if (length == left)
+	if (!skip_name(w))
 		return fail(-EINVAL, "the name of a node does not end", name);
-	if (length / 4 >= NAME_CELLS_MAX)
+	if (w->at - name > NAME_CELLS_MAX)
 		return fail(-EINVAL, "the name of a node is longer than 32 KiB", name);
-	if (n > 0 && w->open == DT_NONE)
-		return fail(-EINVAL, "a second root node", w->at);
-	if (n == NODES_MAX)
-		return fail(-E2BIG, "more nodes than the index holds", w->at);
-	*node = (struct node){
-	    .name_cells = (length / 4 + 1) & NAME_CELLS_MAX,
+	if (!is_root && w->open == DT_NONE)
+		return fail(-EINVAL, "a second root node", name);
+	if (w->count == NODES_MAX)
+		return fail(-E2BIG, "more nodes than the index holds", name);
+	if (w->open == 0)
+		note_root_child((dt_node)w->count, (const char *)name);
+	w->node = &dt.nodes[w->count];
+	*w->node = (struct node){
+	    .props = (uint32_t)(w->at - w->blob),
+	    .name_cells = (uint32_t)(w->at - name),
+	    .disabled = !is_root && dt.nodes[w->open].disabled,
 	    .address_cells = CELLS_ABSENT,
 	    .size_cells = CELLS_ABSENT,
-	    .disabled = n > 0 && dt.nodes[w->open].disabled,
-	    .parent = (dt_node)w->open,
+	    .parent = w->open,
 	};
-	w->at += 1 + node->name_cells;
-	node->props = place_of(w->at);
-	if (w->open == 0)
-		note_root_child((dt_node)n, name);
-	w->open = n;
-	dt.node_count++;
+	w->open = (dt_node)w->count++;
 	return 0;
 }
 
@@ -192,8 +224,9 @@ static inline int end_node(struct walk *w)
 {
 	if (w->open == DT_NONE)
 		return fail(-EINVAL, "the end of a node outside any", w->at);
-	dt.nodes[w->open].end = dt.node_count;
+	dt.nodes[w->open].end = (dt_node)w->count;
 	w->open = dt.nodes[w->open].parent;
+	w->node = NULL; /* DTSpec 5.4.2: properties come before children */
 	w->at++;
 	return 0;
 }
@@ -205,60 +238,73 @@ static bool status_okay(const char *status, uint32_t bytes)
 	       (bytes == 3 && !memcmp(status, "ok", 3));
 }
 
-static uint32_t cells_value(const struct prop *p)
+static uint32_t cells_value(const be32_t *value, uint32_t bytes)
 {
-	uint32_t cells = be32(p->value);
-
-	return be32(&p->bytes) == 4 && cells < CELLS_ODD ? cells : CELLS_ODD;
+	return bytes == 4 && be32(value) < CELLS_ODD ? be32(value) : CELLS_ODD;
 }
 
 /* Keep what the index answers by itself. The first of properties with one name counts. */
-static inline void note_property(struct node *node, const char *name, const struct prop *p)
+static OUT_OF_LINE void note_property(struct node *node, const char *name, const be32_t *value,
+                                      uint32_t bytes)
 {
-	const char *value = (const char *)p->value;
-	uint32_t bytes = be32(&p->bytes);
-
-	switch (name[0]) {
-	case '#':
-		if (!strcmp(name, "#address-cells") && node->address_cells == CELLS_ABSENT)
-			node->address_cells = cells_value(p) & 15;
-		else if (!strcmp(name, "#size-cells") && node->size_cells == CELLS_ABSENT)
-			node->size_cells = cells_value(p) & 15;
-		break;
-	case 'c':
-		if (!strcmp(name, "compatible") && !node->compatible) {
-			node->compatible = place_of(p->value);
-			node->one_string = bytes && memchr(value, 0, bytes) == value + bytes - 1;
-		}
-		break;
-	case 'p':
-		if (!strcmp(name, "phandle") && !node->phandle)
-			node->phandle = bytes == 4 && be32(p->value) ? be32(p->value) : UINT32_MAX;
-		break;
-	case 's':
-		if (!strcmp(name, "status") && !node->has_status) {
-			node->has_status = 1;
-			node->disabled |= !status_okay(value, bytes);
-		}
-		break;
+	if (same(name, "#address-cells")) {
+		if (node->address_cells == CELLS_ABSENT)
+			node->address_cells = cells_value(value, bytes);
+	} else if (same(name, "#size-cells")) {
+		if (node->size_cells == CELLS_ABSENT)
+			node->size_cells = cells_value(value, bytes);
+	} else if (same(name, "phandle")) {
+		if (!node->phandle)
+			node->phandle = bytes == 4 && be32(value) ? be32(value) : UINT32_MAX;
+	} else if (same(name, "status") && !node->has_status) {
+		node->has_status = 1;
+		node->disabled |= !status_okay((const char *)value, bytes);
 	}
+}
+
+static inline void note_compatible(struct walk *w, const be32_t *value, uint32_t bytes)
+{
+	if (w->node->has_compatible)
+		return;
+	w->node->has_compatible = 1;
+	if (bytes && ((const char *)value)[bytes - 1] == '\0')
+		w->node->compatible = (uint32_t)(value - w->blob);
+}
+
+/* May this be the name of a property that note_property keeps? A quick look at the first letter. */
+static inline bool may_be_noted(char first)
+{
+	const uint64_t letters =
+	    1ull << ('#' % 64) | 1ull << ('c' % 64) | 1ull << ('p' % 64) | 1ull << ('s' % 64);
+
+	return letters >> (first % 64) & 1;
 }
 
 static inline int property(struct walk *w)
 {
 	const struct prop *p = (const struct prop *)w->at;
-	ptrdiff_t left = w->end - (const uint8_t *)p;
+	ptrdiff_t room = w->end - (const uint8_t *)p->value;
+	uint32_t bytes, name_at;
+	const char *name;
 
-	/* One comparison for header and value: the length is below 2^32, left is signed. */
-	if (left - PROP_BYTES < 0 || left - PROP_BYTES < (ptrdiff_t)be32(&p->bytes))
+	if (room < 0 || room < (ptrdiff_t)(bytes = be32(&p->bytes)))
 		return fail(-EINVAL, "a property runs past the structure block", p);
-	if (be32(&p->name) >= w->strings_bytes)
+	name_at = be32(&p->name);
+	if (name_at >= w->strings_bytes)
 		return fail(-EINVAL, "a property's name is outside the strings block", p);
-	/* True in the node that began last, until that ends: DTSpec 5.4.2, properties first. */
-	if (w->open + 1 != dt.node_count)
+	if (!w->node)
 		return fail(-EINVAL, "a property outside a node or after a node's children", p);
-	note_property(&dt.nodes[w->open], w->strings + be32(&p->name), p);
-	w->at += sizeof(*p) / 4 + ((uint64_t)be32(&p->bytes) + 3) / 4;
+	name = w->strings + name_at;
+	if (name_at == w->compatible_name) {
+		note_compatible(w, p->value, bytes);
+	} else if (may_be_noted(name[0])) {
+		if (same(name, "compatible")) {
+			w->compatible_name = name_at;
+			note_compatible(w, p->value, bytes);
+		}
+		note_property(w->node, name, p->value, bytes);
+	}
+	w->at = p->value + ((uint64_t)bytes + 3) / 4;
 	return 0;
 }
 
@@ -268,8 +314,8 @@ static int walk_structure(struct walk *w)
 	int error = 0;
 
 	while (!error) {
-		if (w->end - (const uint8_t *)w->at < 4)
-			return fail(-EINVAL, "the structure block has no end", w->end);
+		if (w->at > w->last_cell)
+			return fail(-EINVAL, "the structure block has no end", w->at);
 		switch (be32(w->at)) {
 		case FDT_PROP:
 			error = property(w);
@@ -286,7 +332,7 @@ static int walk_structure(struct walk *w)
 		case FDT_END:
 			if (w->open != DT_NONE)
 				return fail(-EINVAL, "the tree ends inside a node", w->at);
-			return dt.node_count ? 0 : fail(-EINVAL, "the tree has no root", w->at);
+			return w->count ? 0 : fail(-EINVAL, "the tree has no root", w->at);
 		default:
 			return fail(-EINVAL, "an unknown token", w->at);
 		}
@@ -332,7 +378,7 @@ static int check_header(const struct header *h, size_t blob_max)
 int dt_init(const void *blob, size_t blob_max)
 {
 	const struct header *h = blob;
-	struct walk w = {.open = DT_NONE};
+	struct walk w = {.open = DT_NONE, .compatible_name = UINT32_MAX};
 	int error;
 
 	dt.blob = NULL;
@@ -350,8 +396,10 @@ int dt_init(const void *blob, size_t blob_max)
 		dt.blob_bytes = be32(&h->totalsize);
 		dt.memreserve = be32(&h->off_memreserve);
 		dt.strings = be32(&h->off_strings);
-		w.at = (const be32_t *)(dt.blob + be32(&h->off_struct));
+		w.blob = blob;
+		w.at = w.blob + be32(&h->off_struct) / 4;
 		w.end = (const uint8_t *)w.at + be32(&h->struct_bytes);
+		w.last_cell = w.at + (ptrdiff_t)(be32(&h->struct_bytes) / 4) - 1;
 		w.strings = (const char *)dt.blob + dt.strings;
 		w.strings_bytes = be32(&h->strings_bytes);
 		/* Whatever starts at or before the last terminator is terminated. */
@@ -359,10 +407,10 @@ int dt_init(const void *blob, size_t blob_max)
 			w.strings_bytes--;
 		error = walk_structure(&w);
 	}
-	if (error) {
+	if (error)
 		dt.blob = NULL;
-		dt.node_count = 0;
-	}
+	else
+		dt.node_count = (uint16_t)w.count;
 	return error;
 }
 
@@ -420,15 +468,19 @@ const char *dt_name(dt_node n)
 }
 
 /* A path's component names a node with its unit address or, if only one is meant, without. */
-static bool name_matches(const char *name, const char *component, size_t length)
+static OUT_OF_LINE bool name_matches(const char *name, const char *component, size_t length)
 {
-	if (strncmp(name, component, length))
+	size_t i = 0;
+
+	while (i < length && name[i] == component[i])
+		i++;
+	if (i < length)
 		return false;
-	return name[length] == '\0' || (name[length] == '@' && !memchr(component, '@', length));
+	return name[i] == '\0' || (name[i] == '@' && !memchr(component, '@', length));
 }
 
 /* The node at path, which starts with '/' and ends after length bytes, below n. */
-static dt_node find_below(dt_node n, const char *path, const char *path_end)
+static OUT_OF_LINE dt_node find_below(dt_node n, const char *path, const char *path_end)
 {
 	while (n != DT_NONE) {
 		const char *end;
@@ -524,117 +576,131 @@ char *dt_path(dt_node n, char *buf, size_t buf_bytes)
 
 /* ---- Properties ---- */
 
-const void *dt_prop(dt_node n, const char *name, size_t *bytes)
+/* A property's value: in registers, which out parameters would not be. */
+struct value {
+	const be32_t *cells; /* NULL: no such property */
+	size_t bytes;        /* then 0 */
+};
+
+static struct value value_of(dt_node n, const char *name)
 {
 	const char *strings = (const char *)dt.blob + dt.strings;
 	const be32_t *at;
 
 	if (!exists(n))
-		return NULL;
-	for (at = cell_at(dt.nodes[n].props);;) {
+		return (struct value){NULL, 0};
+	for (at = cell_at(dt.nodes[n].props); be32(at) == FDT_PROP || be32(at) == FDT_NOP;) {
 		const struct prop *p = (const struct prop *)at;
-		const char *s;
 
 		if (be32(at) == FDT_NOP) {
 			at++;
 			continue;
 		}
-		if (be32(at) != FDT_PROP)
-			return NULL;
-		s = strings + be32(&p->name);
-		if (s[0] == name[0] && !strcmp(s, name)) {
-			if (bytes)
-				*bytes = be32(&p->bytes);
-			return p->value;
-		}
+		if (same(strings + be32(&p->name), name))
+			return (struct value){p->value, be32(&p->bytes)};
 		at = p->value + (be32(&p->bytes) + 3) / 4;
 	}
+	return (struct value){NULL, 0};
+}
+
+static bool has(dt_node n, const char *name)
+{
+	return value_of(n, name).cells;
+}
+
+const void *dt_prop(dt_node n, const char *name, size_t *bytes)
+{
+	struct value v = value_of(n, name);
+
+	if (v.cells && bytes)
+		*bytes = v.bytes;
+	return v.cells;
 }
 
 int dt_u32(dt_node n, const char *name, unsigned int index, uint32_t *value)
 {
-	size_t bytes;
-	const be32_t *p = dt_prop(n, name, &bytes);
+	struct value v = value_of(n, name);
 
-	if (!p)
+	if (!v.cells)
 		return -ENOENT;
-	if (index >= bytes / 4)
+	if (index >= v.bytes / 4)
 		return -EINVAL;
-	*value = be32(p + index);
+	*value = be32(v.cells + index);
 	return 0;
 }
 
 int dt_u64(dt_node n, const char *name, uint64_t *value)
 {
-	size_t bytes;
-	const be32_t *p = dt_prop(n, name, &bytes);
+	struct value v = value_of(n, name);
 
-	if (!p)
+	if (!v.cells)
 		return -ENOENT;
-	if (bytes != 4 && bytes != 8)
+	if (v.bytes != 4 && v.bytes != 8)
 		return -EINVAL;
-	*value = bytes == 4 ? be32(p) : be64(p);
+	*value = v.bytes == 4 ? be32(v.cells) : be64(v.cells);
 	return 0;
 }
 
-/* The string after s in a list that ends at end, or NULL; s NULL: the first. */
-static const char *next_string(const char *list, const char *s, const char *end)
+/* The string at `at` in a list, or NULL if it begins or ends past the list's end. */
+static OUT_OF_LINE const char *string_at(struct value list, size_t at)
 {
-	s = s ? s + strlen(s) + 1 : list;
-	return s < end && memchr(s, 0, (size_t)(end - s)) ? s : NULL;
+	const char *s = (const char *)list.cells + at;
+
+	return at < list.bytes && memchr(s, 0, list.bytes - at) ? s : NULL;
 }
 
 const char *dt_string(dt_node n, const char *name, unsigned int index)
 {
-	size_t bytes;
-	const char *list = dt_prop(n, name, &bytes), *s;
+	struct value list = value_of(n, name);
+	const char *s = string_at(list, 0);
 
-	if (!list)
-		return NULL;
-	s = next_string(list, NULL, list + bytes);
 	while (s && index--)
-		s = next_string(list, s, list + bytes);
+		s = string_at(list, (size_t)(s - (const char *)list.cells) + strlen(s) + 1);
 	return s;
 }
 
 /* The place of a string in a list, or -ENOENT. */
-static int string_index(dt_node n, const char *name, const char *wanted)
+static OUT_OF_LINE int string_index(dt_node n, const char *name, const char *wanted)
 {
-	size_t bytes;
-	const char *list = dt_prop(n, name, &bytes), *s;
-	int index = 0;
+	struct value list = value_of(n, name);
+	size_t at = 0;
+	const char *s;
 
-	if (!list)
-		return -ENOENT;
-	for (s = next_string(list, NULL, list + bytes); s; index++) {
-		if (!strcmp(s, wanted))
+	for (int index = 0; (s = string_at(list, at)); index++) {
+		if (same(s, wanted))
 			return index;
-		s = next_string(list, s, list + bytes);
+		at += strlen(s) + 1;
 	}
 	return -ENOENT;
 }
 
-/* Asked for every node and every driver: most nodes have one string, and most begin differently. */
-static inline bool compatible_with(const struct node *node, const char *wanted)
+/* A node's list of compatible strings, which dt_init found terminated. */
+static inline struct value compatible_of(dt_node n)
 {
-	const be32_t *value = cell_at(node->compatible);
-	const char *list = (const char *)value, *s, *end;
+	const be32_t *cells = cell_at(dt.nodes[n].compatible);
 
-	if (!node->compatible)
-		return false;
-	if (node->one_string)
-		return list[0] == wanted[0] && !strcmp(list, wanted);
-	end = list + be32(value - 2);
-	for (s = next_string(list, NULL, end); s; s = next_string(list, s, end)) {
-		if (!strcmp(s, wanted))
-			return true;
-	}
-	return false;
+	return dt.nodes[n].compatible ? (struct value){cells, be32(cells - 2)}
+	                              : (struct value){NULL, 0};
+}
+
+const char *dt_compatible_strings(dt_node n, size_t *bytes)
+{
+	if (!exists(n) || !dt.nodes[n].compatible)
+		return NULL;
+	*bytes = compatible_of(n).bytes;
+	return (const char *)compatible_of(n).cells;
 }
 
 bool dt_compatible(dt_node n, const char *compatible)
 {
-	return exists(n) && compatible_with(&dt.nodes[n], compatible);
+	struct value list = exists(n) ? compatible_of(n) : (struct value){NULL, 0};
+	const char *s = (const char *)list.cells, *end = s + list.bytes;
+
+	for (; s < end; s += strlen(s) + 1) {
+		if (same(s, compatible))
+			return true;
+	}
+	return false;
 }
 
 dt_node dt_find_compatible(dt_node after, const char *compatible)
@@ -642,9 +708,7 @@ dt_node dt_find_compatible(dt_node after, const char *compatible)
 	unsigned int n = after == DT_NONE ? 0 : after + 1u;
 
 	for (; n < dt.node_count; n++) {
-		const struct node *node = &dt.nodes[n];
-
-		if (!node->disabled && compatible_with(node, compatible))
+		if (!dt.nodes[n].disabled && dt_compatible((dt_node)n, compatible))
 			return (dt_node)n;
 	}
 	return DT_NONE;
@@ -657,11 +721,10 @@ bool dt_enabled(dt_node n)
 
 void dt_wipe(dt_node n, const char *name)
 {
-	size_t bytes;
-	void *value = (void *)(uintptr_t)dt_prop(n, name, &bytes);
+	struct value v = value_of(n, name);
 
-	if (value)
-		memset(value, 0, bytes);
+	if (v.cells)
+		memset((void *)(uintptr_t)v.cells, 0, v.bytes);
 }
 
 /* ---- Addresses ---- */
@@ -687,101 +750,99 @@ static unsigned int size_cells(dt_node bus)
 	return cells == CELLS_ABSENT ? 1 : cells;
 }
 
-/* Up to three cells; a length has at most two. */
-static struct address read_address(const be32_t *p, unsigned int cells)
+/* A number of up to two cells; of more, the last two. */
+static OUT_OF_LINE uint64_t read_number(const be32_t *p, unsigned int cells)
 {
-	switch (cells) {
-	case 0:
-		return (struct address){0, 0};
-	case 1:
-		return (struct address){0, be32(p)};
-	case 2:
-		return (struct address){0, be64(p)};
-	default:
-		return (struct address){be32(p), be64(p + 1)};
-	}
+	uint64_t value = 0;
+
+	while (cells--)
+		value = value << 32 | be32(p++);
+	return value;
 }
 
-/* A property that is a list of entries of three fields: ranges, dma-ranges, and reg with two. */
-struct list_of {
+static OUT_OF_LINE struct address read_address(const be32_t *p, unsigned int cells)
+{
+	return (struct address){cells == 3 ? be32(p) : 0, read_number(p, cells)};
+}
+
+/* Can we hold addresses and lengths that are written so? Three cells are two and a space. */
+static bool widths_fit(unsigned int address_cells, unsigned int size_cells)
+{
+	return address_cells <= 3 && size_cells <= 2;
+}
+
+/* The entries of a ranges or dma-ranges property. */
+struct ranges {
 	const be32_t *cells;
 	unsigned int count, entry_cells;
 	unsigned int child_cells, parent_cells, size_cells;
 	bool pci;
 };
 
-/* 0; -ENOENT not there; -EINVAL malformed. An empty property has count 0. */
-static int open_list(dt_node n, const char *name, dt_node child_bus, dt_node parent_bus,
-                     struct list_of *l)
-{
-	size_t bytes;
+struct range {
+	struct address child, parent;
+	uint64_t bytes;
+};
 
-	l->cells = dt_prop(n, name, &bytes);
-	if (!l->cells)
+static OUT_OF_LINE struct range range_at(const struct ranges *r, unsigned int index)
+{
+	const be32_t *entry = r->cells + index * r->entry_cells;
+	const be32_t *parent = entry + r->child_cells;
+
+	return (struct range){
+	    .child = read_address(entry, r->child_cells),
+	    .parent = read_address(parent, r->parent_cells),
+	    .bytes = read_number(parent + r->parent_cells, r->size_cells),
+	};
+}
+
+/* Does no range pass the end of either address space? */
+static bool none_wraps(const struct ranges *r)
+{
+	for (unsigned int i = 0; i < r->count; i++) {
+		struct range e = range_at(r, i);
+
+		if (e.bytes && (e.child.at + (e.bytes - 1) < e.child.at ||
+		                e.parent.at + (e.bytes - 1) < e.parent.at))
+			return false;
+	}
+	return true;
+}
+
+/* The ranges or dma-ranges of a bus. 0, with count 0 if empty; -ENOENT not there; -EINVAL */
+static OUT_OF_LINE int open_ranges(dt_node bus, const char *name, struct ranges *r)
+{
+	struct value v = value_of(bus, name);
+	const char *type;
+
+	if (!v.cells)
 		return -ENOENT;
-	l->child_cells = address_cells(child_bus);
-	l->size_cells = size_cells(child_bus);
-	l->parent_cells = parent_bus == DT_NONE ? 0 : address_cells(parent_bus);
-	l->entry_cells = l->child_cells + l->parent_cells + l->size_cells;
-	l->count = 0;
-	l->pci = false;
-	if (bytes == 0)
+	r->cells = v.cells;
+	r->count = 0;
+	if (v.bytes == 0)
 		return 0;
-	if (l->child_cells > 3 || l->parent_cells > 3 || l->size_cells > 2 || !l->entry_cells ||
-	    bytes % (4 * l->entry_cells))
+	r->child_cells = address_cells(bus);
+	r->parent_cells = address_cells(dt_parent(bus));
+	r->size_cells = size_cells(bus);
+	r->entry_cells = r->child_cells + r->parent_cells + r->size_cells;
+	if (!widths_fit(r->child_cells, r->size_cells) || r->parent_cells > 3 || !r->entry_cells ||
+	    v.bytes % (4 * r->entry_cells))
 		return -EINVAL;
-	l->count = (unsigned int)(bytes / (4 * l->entry_cells));
-	return 0;
-}
-
-static struct address child_address(const struct list_of *l, unsigned int index)
-{
-	return read_address(l->cells + index * l->entry_cells, l->child_cells);
-}
-
-static struct address parent_address(const struct list_of *l, unsigned int index)
-{
-	return read_address(l->cells + index * l->entry_cells + l->child_cells, l->parent_cells);
-}
-
-static uint64_t entry_bytes(const struct list_of *l, unsigned int index)
-{
-	const be32_t *p = l->cells + (index + 1) * l->entry_cells - l->size_cells;
-
-	return read_address(p, l->size_cells).at;
-}
-
-/* The ranges or dma-ranges of a bus. As open_list; -EINVAL also where an entry wraps around. */
-static int open_ranges(dt_node bus, const char *name, struct list_of *l)
-{
-	int error = open_list(bus, name, bus, dt_parent(bus), l);
-
-	if (error)
-		return error;
-	for (unsigned int i = 0; i < l->count; i++) {
-		uint64_t past_first = entry_bytes(l, i) - 1; /* 0 bytes match nothing */
-
-		if (past_first != UINT64_MAX && (past_first > UINT64_MAX - child_address(l, i).at ||
-		                                 past_first > UINT64_MAX - parent_address(l, i).at))
-			return -EINVAL;
-	}
-	if (l->child_cells == 3) {
-		const char *type = dt_string(bus, "device_type", 0);
-
-		l->pci = type && !strcmp(type, "pci");
-	}
-	return 0;
+	r->count = (unsigned int)(v.bytes / (4 * r->entry_cells));
+	type = r->child_cells == 3 ? dt_string(bus, "device_type", 0) : NULL;
+	r->pci = type && same(type, "pci");
+	return none_wraps(r) ? 0 : -EINVAL;
 }
 
 /*
  * What of the first of three cells must agree. On PCI: the space code, where 32- and 64-bit memory
  * are one space (PCI binding, 2.2.1.1); the rest is bus, device, function and flags. Elsewhere all.
  */
-static uint32_t space_of(const struct list_of *l, uint32_t first_cell)
+static uint32_t space_of(const struct ranges *r, uint32_t first_cell)
 {
 	uint32_t code = first_cell >> 24 & 3;
 
-	if (!l->pci)
+	if (!r->pci)
 		return first_cell;
 	return code == 3 ? 2 : code;
 }
@@ -789,21 +850,20 @@ static uint32_t space_of(const struct list_of *l, uint32_t first_cell)
 /* Translate an address on the bus to one on its parent: 0, -ENXIO or -EINVAL (DTSpec 2.3.8). */
 static int through_ranges(dt_node bus, struct address *a)
 {
-	struct list_of l;
-	int error = open_ranges(bus, "ranges", &l);
+	struct ranges r;
+	int error = open_ranges(bus, "ranges", &r);
 
 	if (error)
 		return error == -ENOENT ? -ENXIO : error;
-	if (l.count == 0)
+	if (r.count == 0)
 		return 0;
-	for (unsigned int i = 0; i < l.count; i++) {
-		struct address child = child_address(&l, i);
+	for (unsigned int i = 0; i < r.count; i++) {
+		struct range e = range_at(&r, i);
+		uint64_t offset = a->at - e.child.at;
 
-		if (space_of(&l, child.space) == space_of(&l, a->space) && a->at >= child.at &&
-		    a->at - child.at < entry_bytes(&l, i)) {
-			uint64_t offset = a->at - child.at;
-
-			*a = parent_address(&l, i);
+		if (space_of(&r, e.child.space) == space_of(&r, a->space) && a->at >= e.child.at &&
+		    offset < e.bytes) {
+			*a = e.parent;
 			a->at += offset;
 			return 0;
 		}
@@ -812,20 +872,24 @@ static int through_ranges(dt_node bus, struct address *a)
 }
 
 /* The index-th entry of reg, as it stands there. */
-static int read_reg(dt_node n, unsigned int index, struct address *a, uint64_t *bytes)
+static OUT_OF_LINE int read_reg(dt_node n, unsigned int index, struct address *a, uint64_t *bytes)
 {
-	struct list_of l;
-	int error;
+	struct value reg = value_of(n, "reg");
+	unsigned int cells, size, entry_cells;
+	const be32_t *entry;
 
-	if (!exists(n) || n == 0)
+	if (!reg.cells || n == 0)
 		return -ENOENT;
-	error = open_list(n, "reg", dt_parent(n), DT_NONE, &l);
-	if (error)
-		return error;
-	if (index >= l.count)
+	cells = address_cells(dt.nodes[n].parent);
+	size = size_cells(dt.nodes[n].parent);
+	entry_cells = cells + size;
+	if (!widths_fit(cells, size) || !entry_cells || reg.bytes % (4 * entry_cells))
+		return -EINVAL;
+	if (index >= reg.bytes / 4 / entry_cells)
 		return -ENOENT;
-	*a = child_address(&l, index);
-	*bytes = entry_bytes(&l, index);
+	entry = reg.cells + index * entry_cells;
+	*a = read_address(entry, cells);
+	*bytes = read_number(entry + cells, size);
 	return *bytes && a->at + (*bytes - 1) < a->at ? -EINVAL : 0;
 }
 
@@ -834,11 +898,15 @@ int dt_reg(dt_node n, unsigned int index, uint64_t *pa, uint64_t *bytes)
 	struct address a;
 	int error = read_reg(n, index, &a, bytes);
 
-	for (dt_node bus = dt_parent(n); !error && bus != 0; bus = dt_parent(bus))
+	if (error)
+		return error;
+	for (dt_node bus = dt.nodes[n].parent; bus != 0; bus = dt.nodes[bus].parent) {
 		error = through_ranges(bus, &a);
-	if (!error)
-		*pa = a.at;
-	return error;
+		if (error)
+			return error;
+	}
+	*pa = a.at;
+	return 0;
 }
 
 int dt_reg_by_name(dt_node n, const char *reg_name, uint64_t *pa, uint64_t *bytes)
@@ -854,21 +922,21 @@ int dt_reg_by_name(dt_node n, const char *reg_name, uint64_t *pa, uint64_t *byte
  * One bus up. Narrows *more, the number of bytes after *at for which the answer is the same.
  * 0 and *at translated; -ENXIO: not mapped.
  */
-static int through_dma_ranges(const struct list_of *l, uint64_t *at, uint64_t *more)
+static int through_dma_ranges(const struct ranges *r, uint64_t *at, uint64_t *more)
 {
-	for (unsigned int i = 0; i < l->count; i++) {
-		struct address child = child_address(l, i);
-		uint64_t bytes = entry_bytes(l, i), offset = *at - child.at;
+	for (unsigned int i = 0; i < r->count; i++) {
+		struct range e = range_at(r, i);
+		uint64_t offset = *at - e.child.at;
 
-		if (bytes == 0 || (l->pci && space_of(l, child.space) != 2)) /* memory */
+		if (e.bytes == 0 || (r->pci && space_of(r, e.child.space) != 2)) /* memory */
 			continue;
-		if (*at >= child.at && offset < bytes) {
-			*more = MIN(*more, bytes - 1 - offset);
-			*at = parent_address(l, i).at + offset;
+		if (*at >= e.child.at && offset < e.bytes) {
+			*more = MIN(*more, e.bytes - 1 - offset);
+			*at = e.parent.at + offset;
 			return 0;
 		}
-		if (child.at > *at)
-			*more = MIN(*more, child.at - *at - 1);
+		if (e.child.at > *at)
+			*more = MIN(*more, e.child.at - *at - 1);
 	}
 	return -ENXIO;
 }
@@ -877,13 +945,13 @@ static int through_dma_ranges(const struct list_of *l, uint64_t *at, uint64_t *m
 static int dma_to_cpu(dt_node n, uint64_t *at, uint64_t *more)
 {
 	for (dt_node bus = dt_parent(n); bus != 0; bus = dt_parent(bus)) {
-		struct list_of l;
-		int error = open_ranges(bus, "dma-ranges", &l);
+		struct ranges r;
+		int error = open_ranges(bus, "dma-ranges", &r);
 
-		if (error == -ENOENT || (!error && l.count == 0))
+		if (error == -ENOENT || (!error && r.count == 0))
 			continue;
 		if (!error)
-			error = through_dma_ranges(&l, at, more);
+			error = through_dma_ranges(&r, at, more);
 		if (error)
 			return error;
 	}
@@ -916,9 +984,9 @@ int dt_dma_window(dt_node n, unsigned int index, struct dt_dma_window *w)
 bool dt_dma_coherent(dt_node n)
 {
 	for (; exists(n); n = dt_parent(n)) {
-		if (dt_prop(n, "dma-coherent", NULL))
+		if (has(n, "dma-coherent"))
 			return true;
-		if (dt_prop(n, "dma-noncoherent", NULL))
+		if (has(n, "dma-noncoherent"))
 			return false;
 	}
 	return false;
@@ -934,22 +1002,20 @@ struct route {
 	uint32_t cells[8];
 };
 
-static void copy_cells(uint32_t *to, const be32_t *from, unsigned int count)
+static OUT_OF_LINE void copy_cells(uint32_t *to, const be32_t *from, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++)
 		to[i] = be32(from + i);
 }
 
-/* The node's #interrupt-cells: 0, or -EINVAL when it has none or more than we can hold. */
-static int interrupt_cells(dt_node n, unsigned int *cells)
+/* The node's #interrupt-cells, or -EINVAL when it has none or more than we can hold. */
+static OUT_OF_LINE int interrupt_cells(dt_node n)
 {
-	uint32_t value;
+	struct value v = value_of(n, "#interrupt-cells");
 
-	if (dt_u32(n, "#interrupt-cells", 0, &value) ||
-	    value > ARRAY_LEN(((struct route *)0)->cells))
+	if (v.bytes != 4 || be32(v.cells) > ARRAY_LEN(((struct route *)0)->cells))
 		return -EINVAL;
-	*cells = value;
-	return 0;
+	return (int)be32(v.cells);
 }
 
 /*
@@ -959,73 +1025,88 @@ static int interrupt_cells(dt_node n, unsigned int *cells)
 static dt_node interrupt_parent(dt_node n)
 {
 	for (unsigned int steps = 0; steps < dt.node_count; steps++) {
-		uint32_t phandle;
+		struct value v = value_of(n, "interrupt-parent");
 
-		if (dt_u32(n, "interrupt-parent", 0, &phandle) == 0)
-			n = dt_by_phandle(phandle);
-		else
-			n = dt_parent(n);
-		if (n == DT_NONE || dt_prop(n, "#interrupt-cells", NULL))
+		n = v.bytes == 4 ? dt_by_phandle(be32(v.cells)) : dt_parent(n);
+		if (n == DT_NONE || has(n, "#interrupt-cells"))
 			return n;
 	}
 	return DT_NONE;
 }
 
 /*
- * Take the entry <phandle specifier> at *p off an interrupts-extended list. A phandle of 0 holds
- * the place of an interrupt that is not there: r->node is DT_NONE. 0; -ENOENT at the end; -EINVAL
+ * Cells of a unit address that an interrupt map writes for its parent. A controller that is no bus
+ * often has no #address-cells: then none are written (as Linux reads it; DTSpec is silent).
  */
-static int next_extended(const be32_t **p, const be32_t *end, struct route *r)
+static unsigned int parent_unit_cells(dt_node n)
 {
-	uint32_t phandle;
+	return dt.nodes[n].address_cells == CELLS_ABSENT ? 0 : address_cells(n);
+}
 
-	if (*p == end)
+/*
+ * Take <phandle specifier>, in a map <phandle unit-address specifier>, at *p into r. A phandle of 0
+ * holds the place of an interrupt that is not there: r->node is DT_NONE.
+ * 0 and *p moved on; -ENOENT *p is the end; -EINVAL
+ */
+static OUT_OF_LINE int take_parent(const be32_t **p, const be32_t *end, bool in_map,
+                                   struct route *r)
+{
+	const be32_t *at = *p;
+	unsigned int units = 0;
+	int cells = 0;
+
+	if (at == end)
 		return -ENOENT;
-	phandle = be32((*p)++);
-	r->node = dt_by_phandle(phandle);
-	r->cell_count = 0;
-	if (phandle && interrupt_cells(r->node, &r->cell_count))
+	memset(r, 0, sizeof(*r));
+	r->node = dt_by_phandle(be32(at));
+	if (be32(at++) != 0) {
+		cells = interrupt_cells(r->node);
+		if (cells < 0)
+			return cells;
+		units = in_map ? parent_unit_cells(r->node) : 0;
+	}
+	if (units > ARRAY_LEN(r->unit) || units + (unsigned int)cells > (size_t)(end - at))
 		return -EINVAL;
-	if (r->cell_count > (size_t)(end - *p))
-		return -EINVAL;
-	copy_cells(r->cells, *p, r->cell_count);
-	*p += r->cell_count;
+	copy_cells(r->unit, at, units);
+	copy_cells(r->cells, at + units, (unsigned int)cells);
+	r->cell_count = (unsigned int)cells;
+	*p = at + units + cells;
 	return 0;
 }
 
 /* The index-th interrupt as n itself states it; interrupts-extended wins (DTSpec 2.4.1.3). */
-static int own_interrupt(dt_node n, unsigned int index, struct route *r)
+static OUT_OF_LINE int own_interrupt(dt_node n, unsigned int index, struct route *r)
 {
-	size_t bytes;
-	const be32_t *p = dt_prop(n, "interrupts-extended", &bytes);
+	struct value v = value_of(n, "interrupts-extended");
+	int cells;
 
-	if (p) {
-		const be32_t *end = p + bytes / 4;
+	if (v.cells) {
+		const be32_t *p = v.cells, *end = p + v.bytes / 4;
 		int error;
 
 		do
-			error = next_extended(&p, end, r);
+			error = take_parent(&p, end, false, r);
 		while (!error && index--);
 		return !error && r->node == DT_NONE ? -ENOENT : error;
 	}
-	p = dt_prop(n, "interrupts", &bytes);
-	if (!p)
+	v = value_of(n, "interrupts");
+	if (!v.cells)
 		return -ENOENT;
+	memset(r, 0, sizeof(*r));
 	r->node = interrupt_parent(n);
-	if (r->node == DT_NONE || interrupt_cells(r->node, &r->cell_count) || !r->cell_count)
+	cells = interrupt_cells(r->node);
+	if (cells <= 0)
 		return -EINVAL;
-	if (index >= bytes / 4 / r->cell_count)
+	r->cell_count = (unsigned int)cells;
+	if (index >= v.bytes / 4 / r->cell_count)
 		return -ENOENT;
-	copy_cells(r->cells, p + index * r->cell_count, r->cell_count);
+	copy_cells(r->cells, v.cells + index * r->cell_count, r->cell_count);
 	return 0;
 }
 
-/*
- * Does the map entry's child part, unit address then specifier, match under the mask (all ones when
- * there is none)?
- */
-static bool map_entry_matches(const struct route *r, unsigned int unit_cells, const be32_t *entry,
-                              const be32_t *mask)
+/* Does a map's entry, unit address then specifier, match under the mask (NULL: all ones)? */
+static bool entry_matches(const struct route *r, unsigned int unit_cells, const be32_t *entry,
+                          const be32_t *mask)
 {
 	for (unsigned int i = 0; i < unit_cells + r->cell_count; i++) {
 		uint32_t mine = i < unit_cells ? r->unit[i] : r->cells[i - unit_cells];
@@ -1036,76 +1117,51 @@ static bool map_entry_matches(const struct route *r, unsigned int unit_cells, co
 	return true;
 }
 
-/*
- * Cells of a unit address in an interrupt map. A controller that is no bus often has no
- * #address-cells: then none are written (as Linux reads it; DTSpec is silent).
- */
-static unsigned int unit_address_cells(dt_node n, bool parent)
-{
-	return parent && dt.nodes[n].address_cells == CELLS_ABSENT ? 0 : address_cells(n);
-}
-
 /* One step through the nexus r->node (DTSpec 2.4.3). 0; -ENXIO no entry matches; -EINVAL */
-static int through_interrupt_map(struct route *r, const be32_t *p, size_t map_bytes)
+static int through_interrupt_map(struct route *r, struct value map)
 {
-	const be32_t *end = p + map_bytes / 4, *mask;
-	unsigned int unit_cells = unit_address_cells(r->node, false);
+	const be32_t *p = map.cells, *end = p + map.bytes / 4;
+	struct value mask = value_of(r->node, "interrupt-map-mask");
+	unsigned int unit_cells = address_cells(r->node);
 	unsigned int child_cells = unit_cells + r->cell_count;
-	size_t mask_bytes;
 
-	if (unit_cells > ARRAY_LEN(r->unit))
+	if (unit_cells > ARRAY_LEN(r->unit) || (mask.cells && mask.bytes / 4 < child_cells))
 		return -EINVAL;
-	mask = dt_prop(r->node, "interrupt-map-mask", &mask_bytes);
-	if (mask && mask_bytes / 4 < child_cells)
-		return -EINVAL;
-	while (p < end) {
-		unsigned int parent_units, parent_cells;
-		const be32_t *child = p;
-		dt_node parent;
+	while ((size_t)(end - p) > child_cells) {
+		const be32_t *entry = p;
+		struct route parent;
 
-		if ((size_t)(end - p) <= child_cells)
-			return -EINVAL;
 		p += child_cells;
-		parent = dt_by_phandle(be32(p++));
-		if (interrupt_cells(parent, &parent_cells))
+		if (take_parent(&p, end, true, &parent) || parent.node == DT_NONE)
 			return -EINVAL;
-		parent_units = unit_address_cells(parent, true);
-		if (parent_units > ARRAY_LEN(r->unit) ||
-		    parent_units + parent_cells > (size_t)(end - p))
-			return -EINVAL;
-		if (map_entry_matches(r, unit_cells, child, mask)) {
-			r->node = parent;
-			r->cell_count = parent_cells;
-			memset(r->unit, 0, sizeof(r->unit));
-			copy_cells(r->unit, p, parent_units);
-			copy_cells(r->cells, p + parent_units, parent_cells);
+		if (entry_matches(r, unit_cells, entry, mask.cells)) {
+			*r = parent;
 			return 0;
 		}
-		p += parent_units + parent_cells;
 	}
-	return -ENXIO;
+	return p == end ? -ENXIO : -EINVAL;
 }
 
 int dt_irq(dt_node n, unsigned int index, struct dt_irq *irq)
 {
-	struct route r = {.node = DT_NONE};
-	size_t bytes;
-	const be32_t *reg = dt_prop(n, "reg", &bytes);
+	struct value reg = value_of(n, "reg");
+	struct route r;
 	int error = own_interrupt(n, index, &r);
 
-	if (reg)
-		copy_cells(r.unit, reg, (unsigned int)MIN(bytes / 4, ARRAY_LEN(r.unit)));
-	for (unsigned int steps = 0; !error; steps++) {
-		const be32_t *map = dt_prop(r.node, "interrupt-map", &bytes);
+	if (error)
+		return error;
+	copy_cells(r.unit, reg.cells, (unsigned int)MIN(reg.bytes / 4, ARRAY_LEN(r.unit)));
+	for (unsigned int steps = 0; !has(r.node, "interrupt-controller"); steps++) {
+		struct value map = value_of(r.node, "interrupt-map");
 
-		if (!map || dt_prop(r.node, "interrupt-controller", NULL))
+		if (!map.cells)
 			break;
 		if (steps == dt.node_count) /* a circle of maps */
 			return -EINVAL;
-		error = through_interrupt_map(&r, map, bytes);
+		error = through_interrupt_map(&r, map);
+		if (error)
+			return error;
 	}
-	if (error)
-		return error;
 	irq->controller = r.node;
 	irq->cell_count = r.cell_count;
 	memcpy(irq->cells, r.cells, sizeof(irq->cells));
@@ -1114,22 +1170,22 @@ int dt_irq(dt_node n, unsigned int index, struct dt_irq *irq)
 
 unsigned int dt_irq_count(dt_node n)
 {
-	size_t bytes;
-	const be32_t *p = dt_prop(n, "interrupts-extended", &bytes);
+	struct value v = value_of(n, "interrupts-extended");
 	struct route r;
 	unsigned int count = 0;
 
-	if (p) {
-		const be32_t *end = p + bytes / 4;
+	if (v.cells) {
+		const be32_t *p = v.cells, *end = p + v.bytes / 4;
 
 		/* A place held by phandle 0 counts; what follows a broken entry does not. */
-		while (next_extended(&p, end, &r) == 0)
+		while (take_parent(&p, end, false, &r) == 0)
 			count++;
 		return count;
 	}
-	if (!dt_prop(n, "interrupts", &bytes) || own_interrupt(n, 0, &r))
+	v = value_of(n, "interrupts");
+	if (!v.cells || own_interrupt(n, 0, &r))
 		return 0;
-	return (unsigned int)(bytes / 4 / r.cell_count);
+	return (unsigned int)(v.bytes / 4 / r.cell_count);
 }
 
 int dt_irq_index(dt_node n, const char *irq_name)
@@ -1140,7 +1196,7 @@ int dt_irq_index(dt_node n, const char *irq_name)
 /* ---- RAM ---- */
 
 /* The next child of the root from n on that is called "memory" (DTSpec 3.4). */
-static dt_node memory_node(dt_node n)
+static OUT_OF_LINE dt_node memory_node(dt_node n)
 {
 	while (n != DT_NONE && !(name_matches(dt_name(n), "memory", 6) && dt_enabled(n)))
 		n = dt_next_sibling(n);
@@ -1176,13 +1232,13 @@ int dt_reserved(unsigned int index, uint64_t *pa, uint64_t *bytes, bool *no_map)
 		}
 	}
 	dt_for_each_child(n, dt.reserved) {
-		if (!dt_enabled(n) || dt_prop(n, "reusable", NULL))
+		if (!dt_enabled(n) || has(n, "reusable"))
 			continue;
 		/* The binding demands an empty `ranges`: what reg says is physical. */
 		for (unsigned int i = 0; read_reg(n, i, &a, bytes) == 0; i++) {
 			if (*bytes && index-- == 0) {
 				*pa = a.at;
-				*no_map = dt_prop(n, "no-map", NULL);
+				*no_map = has(n, "no-map");
 				return 0;
 			}
 		}

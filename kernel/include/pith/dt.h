@@ -40,7 +40,10 @@ const void *dt_blob(size_t *bytes);
  */
 void *dt_index_start(size_t *bytes);
 
-/* Structure. Each returns DT_NONE when there is none. Constant time, dt_find() aside. */
+/*
+ * Structure. Each returns DT_NONE when there is none. Constant time, the three that search aside.
+ * DT_NONE may be passed wherever a node is wanted: it has no relatives, properties or interrupts.
+ */
 dt_node dt_parent(dt_node n);
 dt_node dt_first_child(dt_node n);
 dt_node dt_next_sibling(dt_node n);
@@ -67,6 +70,8 @@ int dt_u64(dt_node n, const char *name, uint64_t *value); /* 4 or 8 bytes long *
 /* The index-th string of a string list; NULL when there is none. */
 const char *dt_string(dt_node n, const char *name, unsigned int index);
 bool dt_compatible(dt_node n, const char *compatible);
+/* The whole compatible property: terminated strings, side by side. NULL if there is none. */
+const char *dt_compatible_strings(dt_node n, size_t *bytes);
 /* status absent, "okay" or "ok", here and in every parent. */
 bool dt_enabled(dt_node n);
 
