@@ -13,3 +13,11 @@ page_SRCS := kernel/runtree.c
 
 HOST_TESTS     += virtqueue
 virtqueue_SRCS := drivers/virtqueue.c
+HOST_TESTS += malloc
+malloc_SRCS := kernel/malloc.c kernel/page.c kernel/runtree.c
+# Under other names: the test's own libc keeps its malloc.
+malloc_CFLAGS := $(foreach f,malloc free calloc realloc memalign aligned_alloc posix_memalign \
+	malloc_usable_size malloc_trim,-D$(f)=pith_$(f))
+HOST_TESTS += pagetable
+pagetable_SRCS := arch-aarch64/pagetable.c
+pagetable_CFLAGS := -Iarch-aarch64/include
