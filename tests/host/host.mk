@@ -10,9 +10,6 @@ http_LIBS   := -Wl,--wrap=malloc -Wl,--wrap=realloc
 # Memory. test_page.c includes page.c itself.
 HOST_TESTS += page
 page_SRCS := kernel/runtree.c
-
-HOST_TESTS     += virtqueue
-virtqueue_SRCS := drivers/virtqueue.c
 HOST_TESTS += malloc
 malloc_SRCS := kernel/malloc.c kernel/page.c kernel/runtree.c
 # Under other names: the test's own libc keeps its malloc.
@@ -21,3 +18,6 @@ malloc_CFLAGS := $(foreach f,malloc free calloc realloc memalign aligned_alloc p
 HOST_TESTS += pagetable
 pagetable_SRCS := arch-aarch64/pagetable.c
 pagetable_CFLAGS := -Iarch-aarch64/include
+
+HOST_TESTS     += virtqueue
+virtqueue_SRCS := drivers/virtqueue.c
