@@ -31,7 +31,8 @@ struct slab {
 	uint32_t magic; /* first: what overruns the page before, hits it */
 	uint16_t object_bytes;
 	uint8_t class;
-	uint8_t objects, available;
+	uint8_t objects;
+	uint32_t available;       /* of these, free */
 	struct slab *next, *prev; /* in heap.usable[class], while available > 0 */
 	uint64_t free[4];         /* bit n: at grain n of the page, a free object starts */
 };
@@ -123,7 +124,7 @@ static void release_slab(struct slab *s)
 	page_free(s, 1);
 }
 
-/* Give the empty slabs back. They are the only ones of their class (see free). */
+/* Give the empty slabs back: where there are any, they are all that their class has (see free). */
 int malloc_trim(size_t pad)
 {
 	unsigned long flags = irq_save();
@@ -131,11 +132,11 @@ int malloc_trim(size_t pad)
 
 	(void)pad;
 	for (unsigned int class = 0; class < CLASSES; class ++)
-		if (heap.usable[class] && is_empty(heap.usable[class])) {
+		while (heap.usable[class] && is_empty(heap.usable[class])) {
 			release_slab(heap.usable[class]);
 			released = 1;
 		}
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return released;
 }
 
@@ -150,14 +151,15 @@ static void *alloc_pages(size_t count, size_t align)
 	return pages;
 }
 
-static struct slab *new_slab(unsigned int class)
+static bool new_slab(unsigned int class)
 {
 	unsigned int grain = sizeof(struct slab) / GRAIN_BYTES, grains = PAGE_BYTES / GRAIN_BYTES;
 	unsigned int stride = class_bytes(class) / GRAIN_BYTES;
 	struct slab *s = alloc_pages(1, PAGE_BYTES);
+	unsigned long flags;
 
 	if (!s)
-		return NULL;
+		return false;
 	*s = (struct slab){
 	    .magic = SLAB_MAGIC,
 	    .object_bytes = (uint16_t)class_bytes(class),
@@ -168,8 +170,10 @@ static struct slab *new_slab(unsigned int class)
 		s->objects++;
 	}
 	s->available = s->objects;
+	flags = irq_save();
 	link_slab(s);
-	return s;
+	irq_restore_quiet(flags);
+	return true;
 }
 
 /* The lowest free object of a slab that has one and stands first among the usable. */
@@ -238,7 +242,7 @@ static void *alloc_large(size_t bytes, size_t align)
 	flags = irq_save();
 	run_insert(&heap.large, r);
 	count_used(count * PAGE_BYTES);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return pages;
 }
 
@@ -252,14 +256,14 @@ static struct run **find_large(const void *pages)
 	return link;
 }
 
-static void free_large(void *pages)
+static void __attribute__((noinline)) free_large(void *pages)
 {
 	unsigned long flags = irq_save();
 	struct run **link = find_large(pages), *r = *link;
 
 	run_remove(link);
 	count_unused(r->pages * PAGE_BYTES);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	page_free(pages, r->pages);
 	free(r);
 }
@@ -268,14 +272,9 @@ static void free_large(void *pages)
  * The family. malloc and free end in calls of what is rare, so that their common way needs no
  * stack.
  */
-static void *__attribute__((noinline)) alloc_from_new_slab(unsigned int class)
+static void *__attribute__((noinline)) alloc_from_new_slab(size_t bytes)
 {
-	unsigned long flags = irq_save();
-	struct slab *s = heap.usable[class] ? heap.usable[class] : new_slab(class);
-	void *object = s ? take_object(s) : NULL;
-
-	irq_restore(flags);
-	return object;
+	return new_slab(class_of(bytes)) ? malloc(bytes) : NULL;
 }
 
 void *malloc(size_t bytes)
@@ -289,11 +288,11 @@ void *malloc(size_t bytes)
 	class = class_of(bytes);
 	flags = irq_save();
 	if (!heap.usable[class]) {
-		irq_restore(flags);
-		return alloc_from_new_slab(class);
+		irq_restore_quiet(flags);
+		return alloc_from_new_slab(bytes);
 	}
 	object = take_object(heap.usable[class]);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return object;
 }
 
@@ -302,7 +301,7 @@ static void __attribute__((noinline)) release_if_not_last(struct slab *s, unsign
 {
 	if (s->next || s->prev)
 		release_slab(s);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void free(void *p)
@@ -321,7 +320,7 @@ void free(void *p)
 	if (is_empty(s))
 		release_if_not_last(s, flags);
 	else
-		irq_restore(flags);
+		irq_restore_quiet(flags);
 }
 
 size_t malloc_usable_size(void *p)
@@ -339,7 +338,7 @@ size_t malloc_usable_size(void *p)
 		check_object(s, p);
 		bytes = s->object_bytes;
 	}
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return bytes;
 }
 
@@ -423,5 +422,5 @@ void memory_info(struct memory_info *info)
 	flags = irq_save();
 	info->heap_used_bytes = heap.used_max_bytes - (size_t)heap.headroom_bytes;
 	info->heap_used_max_bytes = heap.used_max_bytes;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }

@@ -83,7 +83,7 @@ void page_free(void *pages, size_t count)
 	assert(start % PAGE_BYTES == 0 && count > 0 && is_ours(start, count));
 	flags = irq_save();
 	give(start, start + count * PAGE_BYTES);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void page_add(uint64_t pa, uint64_t bytes)
@@ -170,7 +170,7 @@ void *page_alloc(size_t count, size_t align, uint64_t below_pa)
 	}
 	if (start)
 		cut(link, start, start + count * PAGE_BYTES);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return (void *)start;
 }
 
@@ -181,5 +181,5 @@ void page_info(struct memory_info *info)
 	info->total_bytes = total_pages * PAGE_BYTES;
 	info->free_bytes = free_pages * PAGE_BYTES;
 	info->used_max_bytes = used_max_pages * PAGE_BYTES;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }

@@ -37,6 +37,12 @@ static inline void irq_restore(unsigned long daif)
 	__asm__ volatile("msr daif, %0" ::"r"(daif) : "memory");
 }
 
+/* The same where the section has made no thread ready, so that no switch can be due. */
+static inline void irq_restore_quiet(unsigned long daif)
+{
+	__asm__ volatile("msr daif, %0" ::"r"(daif) : "memory");
+}
+
 typedef void (*irq_handler)(void *arg);
 
 /*
