@@ -5,7 +5,7 @@
 HOST_TESTS  += http
 http_SRCS   := net/http.c $(http-parser)/http_parser.c
 http_CFLAGS := -isystem $(http-parser)
-http_LIBS   := -Wl,--wrap=malloc -Wl,--wrap=realloc
+http_LIBS   := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 # Memory. test_page.c includes page.c itself.
 HOST_TESTS += page
