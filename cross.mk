@@ -9,7 +9,8 @@ HOSTCC  := gcc
 qemu    := qemu-system-aarch64
 
 # Ask the compiler once, and only when something is built: it may have just been installed.
-once = $(eval $(1) := $(shell $(2)))$($(1))
+once = $(eval $(1) := $(or $(shell test -d $(picolibc) && $(2) 2>/dev/null),$(error $(CC) or \
+	picolibc is not installed: `make setup` installs what is missing)))$($(1))
 
 # picolibc, as Debian builds it. Its `release` build has Arm's own memcpy; the default one copies
 # byte by byte.
