@@ -42,9 +42,12 @@ asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes)
 # Only relative relocations may be left (-z text), which head.S applies itself. The sections that
 # are read-only after relocation are protected by our page tables, so the linker's own layout for
 # it (relro) is off.
+comma := ,
 link_flags = -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,-z,norelro \
 	-Wl,--no-undefined -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--build-id=sha1 \
 	-mfix-cortex-a53-843419 -mfix-cortex-a53-835769 -Wl,--fatal-warnings
+# stdio's calls that hold their stream's lock as a whole (kernel/stdio.c).
+link_flags += $(addprefix -Wl$(comma)--wrap=,vfprintf vfscanf fputc fputs puts fwrite fread fgets)
 
 # Host tests: the same sources, natively, with every check that GCC has. -fno-sanitize-recover makes
 # undefined behaviour fail the test instead of printing about it.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The machine: what it is, why it was reset, ending and restarting it; what image this is. */
 #include <stddef.h>
+#include <pith/console.h>
 #include <pith/dt.h>
 #include <pith/irq.h>
 #include <pith/log.h>
@@ -44,6 +45,14 @@ void machine_reset(void)
 		if (powers[i]->reset)
 			powers[i]->reset();
 	stop("this machine cannot reset itself; stopped");
+}
+
+void machine_exit(int status)
+{
+	irq_save(); /* nobody else is to say anything after this line */
+	klog("exit status %d", status & 0xff);
+	console_seize();
+	machine_off();
 }
 
 const char *machine_model(void)

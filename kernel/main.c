@@ -10,6 +10,7 @@
 #include <pith/driver.h>
 #include <pith/dt.h>
 #include <pith/entropy.h>
+#include <pith/file.h>
 #include <pith/init.h>
 #include <pith/io.h>
 #include <pith/log.h>
@@ -75,8 +76,8 @@ static void greet(void)
 	klog("%s, EL%u, %lu MiB", machine_model(), boot_info.entry_el,
 	     (memory.total_bytes >> 20) + 1);
 	if (boot_info.stayed)
-		klog("image stays where it was loaded, 0x%lx: %s",
-		     boot_info.loaded_at, boot_info.stayed);
+		klog("image stays where it was loaded, 0x%lx: %s", boot_info.loaded_at,
+		     boot_info.stayed);
 }
 
 static void *main_thread(void *arg)
@@ -88,8 +89,7 @@ static void *main_thread(void *arg)
 
 		if (error < 0)
 			klog("initialiser image+0x%lx: error %d",
-			     ((uint64_t)*init - (uint64_t)__image_start),
-			     -error);
+			     ((uint64_t)*init - (uint64_t)__image_start), -error);
 	}
 	for (void (**constructor)(void) = __init_array_start; constructor < __init_array_end;
 	     constructor++)
@@ -114,6 +114,7 @@ void kernel_main(void)
 	check_boot(irqchips, timers);
 	greet();
 	seeds_init();
+	fd_init(); /* the console as stdin, stdout, stderr */
 	thread_create_main(main_thread); /* devices, initialisers, main() */
 	thread_idle();
 }

@@ -15,6 +15,8 @@ void machine_power_register(const struct machine_power *p);
 /* Never return: if nothing can, say so and WFI for ever with interrupts masked. */
 void machine_off(void) __attribute__((noreturn));
 void machine_reset(void) __attribute__((noreturn));
+/* The program has ended: say "exit status N" (the low 8 bits, as a parent would see) and power off. */
+void machine_exit(int status) __attribute__((noreturn));
 
 const char *machine_model(void);        /* /model, or /compatible, or "unknown machine" */
 const char *machine_reset_reason(void); /* "power-on", "watchdog", ..., or "unknown" */

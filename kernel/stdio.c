@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stdin, stdout and stderr; and streams locked for a whole call.
+ *
+ * picolibc locks a stream for each character. POSIX wants each call to be one (flockfile()), so that
+ * two threads' lines never mix: the calls that move more than a character are wrapped by the linker
+ * (--wrap in cross.mk), and take the stream's lock around picolibc's own. Streams without a
+ * descriptor, those of snprintf() for one, belong to their caller and have no lock.
+ */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdio-bufio.h>
+#include <unistd.h>
+#include "libc_lock.h"
+
+static struct __lock in_lock = {MUTEX_INIT(in_lock.mutex), 0};
+/* Of both output streams, so that their lines do not mix either. */
+static struct __lock out_lock = {MUTEX_INIT(out_lock.mutex), 0};
+
+static char in_buf[BUFSIZ], out_buf[BUFSIZ], err_buf[BUFSIZ / 4];
+
+#define STREAM(fd_, buf_, rw_flag, lock_)                                                         \
+	{                                                                                         \
+		.xfile = FDEV_SETUP_EXT(__bufio_put, __bufio_get, __bufio_flush, __bufio_close,   \
+		                        __bufio_seek, __bufio_setvbuf, (rw_flag) | __SBUF),       \
+		.fd = (fd_), .bflags = __BLBF, .buf = (buf_), .size = sizeof(buf_), .read = read, \
+		.write = write, .lseek = lseek, .close = close, .lock = (lock_)                   \
+	}
+
+static struct __file_bufio in = STREAM(STDIN_FILENO, in_buf, __SRD, &in_lock);
+static struct __file_bufio out = STREAM(STDOUT_FILENO, out_buf, __SWR, &out_lock);
+static struct __file_bufio err = STREAM(STDERR_FILENO, err_buf, __SWR, &out_lock);
+
+FILE *const stdin = &in.xfile.cfile.file;
+FILE *const stdout = &out.xfile.cfile.file;
+FILE *const stderr = &err.xfile.cfile.file;
+
+/* exit() runs it after the program's own: 101 is the first priority that is not reserved. */
+static void __attribute__((destructor(101))) flush_stdout(void)
+{
+	fflush(stdout);
+}
+
+/* --- Locking --- */
+
+static bool has_lock(const FILE *f)
+{
+	return f->flags & __SBUF;
+}
+
+void flockfile(FILE *f)
+{
+	if (has_lock(f))
+		__bufio_lock(f);
+}
+
+int ftrylockfile(FILE *f)
+{
+	return has_lock(f) ? !__retarget_lock_try_acquire(((struct __file_bufio *)f)->lock) : 0;
+}
+
+/* stderr keeps nothing back beyond a call. */
+void funlockfile(FILE *f)
+{
+	if (f == stderr)
+		fflush(f);
+	if (has_lock(f))
+		__bufio_unlock(f);
+}
+
+/* --- The wrapped calls --- */
+
+int __real_vfprintf(FILE *f, const char *fmt, va_list args);
+int __real_vfscanf(FILE *f, const char *fmt, va_list args);
+int __real_fputc(int c, FILE *f);
+int __real_fputs(const char *s, FILE *f);
+int __real_puts(const char *s);
+size_t __real_fwrite(const void *items, size_t bytes, size_t count, FILE *f);
+size_t __real_fread(void *items, size_t bytes, size_t count, FILE *f);
+char *__real_fgets(char *s, int size, FILE *f);
+
+int __wrap_vfprintf(FILE *f, const char *fmt, va_list args)
+{
+	int n;
+
+	flockfile(f);
+	n = __real_vfprintf(f, fmt, args);
+	funlockfile(f);
+	return n;
+}
+
+int __wrap_vfscanf(FILE *f, const char *fmt, va_list args)
+{
+	int n;
+
+	flockfile(f);
+	n = __real_vfscanf(f, fmt, args);
+	funlockfile(f);
+	return n;
+}
+
+int __wrap_fputc(int c, FILE *f)
+{
+	if (f != stderr)
+		return __real_fputc(c, f);
+	flockfile(f);
+	c = __real_fputc(c, f);
+	funlockfile(f);
+	return c;
+}
+
+int __wrap_fputs(const char *s, FILE *f)
+{
+	int n;
+
+	flockfile(f);
+	n = __real_fputs(s, f);
+	funlockfile(f);
+	return n;
+}
+
+int __wrap_puts(const char *s)
+{
+	int n;
+
+	flockfile(stdout);
+	n = __real_puts(s);
+	funlockfile(stdout);
+	return n;
+}
+
+size_t __wrap_fwrite(const void *items, size_t bytes, size_t count, FILE *f)
+{
+	size_t n;
+
+	flockfile(f);
+	n = __real_fwrite(items, bytes, count, f);
+	funlockfile(f);
+	return n;
+}
+
+size_t __wrap_fread(void *items, size_t bytes, size_t count, FILE *f)
+{
+	size_t n;
+
+	flockfile(f);
+	n = __real_fread(items, bytes, count, f);
+	funlockfile(f);
+	return n;
+}
+
+char *__wrap_fgets(char *s, int size, FILE *f)
+{
+	flockfile(f);
+	s = __real_fgets(s, size, f);
+	funlockfile(f);
+	return s;
+}
