@@ -123,7 +123,8 @@ early_fault:
 	b	boot_stop
 
 /*
- * An interrupt in a thread: what a C function may clobber goes onto the thread's own stack, the
+ * An interrupt in a thread: what C functions may clobber (of v8-v15 that is the upper half: a callee
+ * keeps the lower ones only, AAPCS64 6.1.2) goes onto the thread's own stack, the
  * handlers run on the interrupt stack, and then, back on the thread's stack, the scheduler may switch
  * to another thread: for it this is a call like any other (switch.S), and one kind of context
  * switch is enough. Interrupts stay masked throughout.
@@ -156,14 +157,18 @@ irq_el1t:
 	stp	q2, q3, [x0, #240]
 	stp	q4, q5, [x0, #272]
 	stp	q6, q7, [x0, #304]
-	stp	q16, q17, [x0, #336]
-	stp	q18, q19, [x0, #368]
-	stp	q20, q21, [x0, #400]
-	stp	q22, q23, [x0, #432]
-	stp	q24, q25, [x0, #464]
-	stp	q26, q27, [x0, #496]
-	stp	q28, q29, [x0, #528]
-	stp	q30, q31, [x0, #560]
+	stp	q8, q9, [x0, #336]
+	stp	q10, q11, [x0, #368]
+	stp	q12, q13, [x0, #400]
+	stp	q14, q15, [x0, #432]
+	stp	q16, q17, [x0, #464]
+	stp	q18, q19, [x0, #496]
+	stp	q20, q21, [x0, #528]
+	stp	q22, q23, [x0, #560]
+	stp	q24, q25, [x0, #592]
+	stp	q26, q27, [x0, #624]
+	stp	q28, q29, [x0, #656]
+	stp	q30, q31, [x0, #688]
 	bl	irq_entry
 	msr	spsel, #0
 	adrp	x0, thread_switch_pending
@@ -174,14 +179,18 @@ irq_el1t:
 	ldp	q2, q3, [sp, #240]
 	ldp	q4, q5, [sp, #272]
 	ldp	q6, q7, [sp, #304]
-	ldp	q16, q17, [sp, #336]
-	ldp	q18, q19, [sp, #368]
-	ldp	q20, q21, [sp, #400]
-	ldp	q22, q23, [sp, #432]
-	ldp	q24, q25, [sp, #464]
-	ldp	q26, q27, [sp, #496]
-	ldp	q28, q29, [sp, #528]
-	ldp	q30, q31, [sp, #560]
+	ldp	q8, q9, [sp, #336]
+	ldp	q10, q11, [sp, #368]
+	ldp	q12, q13, [sp, #400]
+	ldp	q14, q15, [sp, #432]
+	ldp	q16, q17, [sp, #464]
+	ldp	q18, q19, [sp, #496]
+	ldp	q20, q21, [sp, #528]
+	ldp	q22, q23, [sp, #560]
+	ldp	q24, q25, [sp, #592]
+	ldp	q26, q27, [sp, #624]
+	ldp	q28, q29, [sp, #656]
+	ldp	q30, q31, [sp, #688]
 	ldp	x29, x1, [sp, #160]
 	ldp	x2, x3, [sp, #176]
 	ldr	x4, [sp, #192]

@@ -29,6 +29,7 @@ struct thread {
 	int wait_result;
 	struct timer timeout;
 	uint64_t run_ns;
+	uint64_t slice_left_ns; /* of THREAD_SLICE_NS */
 	char *stack_low, *stack_top;
 	size_t stack_pages; /* with the guard page; 0: not allocated */
 	void *(*entry)(void *arg);

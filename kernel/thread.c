@@ -36,7 +36,6 @@ static struct list all_threads = LIST_INIT(all_threads);
 static struct list dead_threads = LIST_INIT(dead_threads); /* detached, stack still to be freed */
 static struct thread boot_thread;                          /* kernel_main's context, later idle */
 static struct timer slice_timer;
-static bool slice_over;
 static uint64_t switched_ns;
 bool thread_switch_pending;
 
@@ -71,18 +70,29 @@ static int top_priority(void)
 	return 31 - __builtin_clz(run_mask | 1);
 }
 
-/* An equal waits: the running thread's slice must end. */
-static void start_slice(void)
+/* An equal waits: the slice of the running thread t, from switched_ns, must end. */
+static void start_slice(struct thread *t)
 {
 	if (!slice_timer.armed)
-		timer_arm(&slice_timer, time_now_ns() + THREAD_SLICE_NS);
+		timer_arm(&slice_timer, switched_ns + t->slice_left_ns);
 }
 
 static void slice_expired(struct timer *timer)
 {
 	(void)timer;
-	slice_over = true;
 	thread_switch_pending = true;
+}
+
+/* The running thread stops, for whatever reason: charge it what it ran. */
+static struct thread *charge_current(void)
+{
+	struct thread *t = thread_current();
+	uint64_t now_ns = time_now_ns(), ran_ns = now_ns - switched_ns;
+
+	t->run_ns += ran_ns;
+	t->slice_left_ns -= MIN(ran_ns, t->slice_left_ns);
+	switched_ns = now_ns;
+	return t;
 }
 
 /* Does somebody deserve the CPU more than the running thread? Then soon. */
@@ -94,21 +104,24 @@ static void check_switch(void)
 	if (top > now->priority)
 		thread_switch_pending = true;
 	else if (top == now->priority && now != &boot_thread)
-		start_slice();
+		start_slice(now);
 }
 
 static void make_ready(struct thread *t)
 {
+	t->slice_left_ns = THREAD_SLICE_NS; /* it waited: a new turn */
 	enqueue(t, false);
 	check_switch();
 }
 
-/* Leave the CPU to the best ready thread. The caller has put the running one where it belongs. */
+/*
+ * Leave the CPU to the best ready thread. The caller has charged the running one, and put it where it
+ * belongs.
+ */
 static void switch_to_best(void)
 {
 	struct thread *old = thread_current();
 	struct thread *t = &boot_thread;
-	uint64_t now_ns = time_now_ns();
 
 	thread_switch_pending = false;
 	if (run_mask) {
@@ -116,34 +129,38 @@ static void switch_to_best(void)
 		dequeue(t);
 	}
 	t->state = THREAD_RUNNING;
-	old->run_ns += now_ns - switched_ns;
-	switched_ns = now_ns;
-	slice_over = false;
 	if (slice_timer.armed)
 		timer_cancel(&slice_timer);
 	if (t != &boot_thread && (run_mask >> t->priority & 1))
-		start_slice();
+		start_slice(t);
 	if (t != old)
 		thread_context_switch(&old->sp, t->sp, t->tls, t);
 }
 
 void thread_preempt(void)
 {
-	struct thread *t = thread_current();
+	struct thread *t = charge_current();
 
-	/* Preempted by a better one, it keeps its turn among its equals. */
-	if (t != &boot_thread)
-		enqueue(t, !slice_over);
+	if (t != &boot_thread) {
+		bool slice_left = t->slice_left_ns > 0;
+
+		/* Preempted by a better one, it keeps its turn among its equals. */
+		if (!slice_left)
+			t->slice_left_ns = THREAD_SLICE_NS;
+		enqueue(t, slice_left);
+	}
 	switch_to_best();
 }
 
 void thread_yield(void)
 {
 	unsigned long flags = irq_save();
-	struct thread *t = thread_current();
+	struct thread *t = charge_current();
 
-	if (t != &boot_thread)
+	if (t != &boot_thread) {
+		t->slice_left_ns = THREAD_SLICE_NS;
 		enqueue(t, false);
+	}
 	switch_to_best();
 	irq_restore(flags);
 }
@@ -227,6 +244,7 @@ int waitq_wait(struct waitq *q, uint64_t deadline_ns)
 	assert(thread_may_block());
 	if (deadline_ns != TIME_FOREVER && deadline_ns <= time_now_ns())
 		return -ETIMEDOUT;
+	charge_current();
 	insert_by_priority(q, t);
 	t->state = THREAD_WAITING;
 	t->waiting_on = q;
@@ -592,6 +610,7 @@ void thread_exit(void *value)
 	if (t->detached)
 		list_add_tail(&dead_threads, &t->link);
 	waitq_wake_all(&t->exited);
+	charge_current();
 	switch_to_best();
 	__builtin_unreachable();
 }

@@ -6,7 +6,7 @@
 #define FRAME_BYTES	 304 /* struct frame */
 #define FRAME_SP	 280
 #define FRAME_VECTOR	 288
-#define IRQ_FRAME_BYTES	 592 /* x0-x18, x29, x30, elr, spsr, fpsr, fpcr; q0-q7, q16-q31 */
+#define IRQ_FRAME_BYTES	 720 /* x0-x18, x29, x30, elr, spsr, fpsr, fpcr; q0-q31 */
 
 /* Which vector was taken. */
 #define VECTOR_SYNC	 0 /* from a thread (EL1t) */
