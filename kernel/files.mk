@@ -29,6 +29,7 @@ $(obj)/kernel/malloc.o: flags := -fno-builtin-malloc -fno-builtin-calloc
 # POSIX for apps. Nothing of it is linked unless the app calls it.
 obj-y += kernel/fd.o kernel/rw.o kernel/poll.o kernel/epoll.o
 obj-y += kernel/pipe.o kernel/eventfd.o kernel/timerfd.o
+obj-y += kernel/open.o kernel/bundle.o kernel/devfile.o
 obj-y += kernel/pthread.o kernel/semaphore.o
 obj-y += kernel/libc.o kernel/stdio.o kernel/clock.o kernel/system.o
 # The kernel's objects in storage that the headers declare as plain words.
