@@ -34,7 +34,7 @@ static void *alloc_table(void *ctx)
 	if (table_count >= tables_allowed)
 		return NULL;
 	tables[table_count] = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
-	return memset(tables[table_count++], 0xee, PAGE_BYTES);
+	return memset(tables[table_count++], 0xff, PAGE_BYTES);
 }
 
 static int new_tables(void **state)
