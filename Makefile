@@ -140,10 +140,13 @@ FORCE:
 
 image: $(build)/Image
 
+# Large FILES may put the data out of reach of the cheap workaround (cross.mk).
+link = $(CC) $(call link_flags,$(1)) -Wl,-T,arch-aarch64/image.lds -Wl,-Map,$(build)/image.map \
+	-o $@ $(objs) $(libs)
+
 $(build)/image.elf: $(objs) arch-aarch64/image.lds $(lists)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(link_flags) -Wl,-T,arch-aarch64/image.lds -Wl,-Map,$(build)/image.map \
-		-o $@ $(objs) $(libs)
+	$(Q)$(call link,adr) 2>/dev/null || $(call link,full)
 
 $(build)/Image: $(build)/image.elf
 	$(call say,IMAGE,$@)

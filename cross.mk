@@ -44,10 +44,13 @@ asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes)
 # Only relative relocations may be left (-z text), which head.S applies itself. The sections that
 # are read-only after relocation are protected by our page tables, so the linker's own layout for
 # it (relro) is off.
+#
+# $(1) is how the linker works around erratum 843419: `adr` turns an ADRP into an ADR, which costs
+# nothing but reaches 1 MiB only; `full` may branch to stubs instead, padded to a page.
 comma := ,
 link_flags = -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,-z,norelro \
 	-Wl,--no-undefined -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--build-id=sha1 \
-	-mfix-cortex-a53-843419 -mfix-cortex-a53-835769 -Wl,--fatal-warnings
+	-mfix-cortex-a53-835769 -Wl,--fix-cortex-a53-843419=$(1) -Wl,--fatal-warnings
 # stdio's calls that hold their stream's lock as a whole (kernel/stdio.c).
 link_flags += $(addprefix -Wl$(comma)--wrap=,vfprintf vfscanf fputc fputs puts fwrite fread fgets)
 

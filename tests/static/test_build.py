@@ -112,7 +112,7 @@ def test_errata_of_the_cortex_a53_are_worked_around():
     compiles = [l for l in commands.splitlines() if " -c " in l and l.strip().endswith(".c")]
     assert len(compiles) > 10 and all("-mfix-cortex-a53-835769" in l for l in compiles)
     link = next(l for l in commands.replace("\\\n", " ").splitlines() if "image.map" in l)
-    assert "-mfix-cortex-a53-843419" in link and "-mfix-cortex-a53-835769" in link
+    assert "--fix-cortex-a53-843419=" in link and "-mfix-cortex-a53-835769" in link
 
 
 @pytest.mark.parametrize("name", ["hello", "web"])
