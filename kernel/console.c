@@ -64,6 +64,7 @@ void console_write(const char *bytes, size_t count)
 		const char *newline = memchr(bytes, '\n', count);
 		size_t text = newline ? (size_t)(newline - bytes) : count;
 
+		at_line_start = false; /* a panic amid the line begins a new one */
 		if (text > 0)
 			active->write(active, bytes, text);
 		if (newline)

@@ -33,8 +33,9 @@ static bool driver_has(const struct driver *d, const char *compatible)
 static uint8_t match(const char *strings, size_t bytes)
 {
 	size_t drivers = __drivers_end - __drivers_start;
+	const char *end = strings + bytes;
 
-	for (const char *s = strings; s < strings + bytes; s += strlen(s) + 1)
+	for (const char *s = strings, *nul; (nul = memchr(s, '\0', end - s)); s = nul + 1)
 		for (size_t i = 0; i < drivers; i++)
 			if (driver_has(__drivers_start[i], s))
 				return i + 1;

@@ -21,3 +21,14 @@ pagetable_CFLAGS := -Iarch-aarch64/include
 
 HOST_TESTS     += virtqueue
 virtqueue_SRCS := drivers/virtqueue.c
+
+# The device tree layer.
+HOST_TESTS += dt
+dt_SRCS := kernel/dt.c
+
+HOST_TESTS += time line bootargs console driver
+time_SRCS := kernel/time.c
+line_SRCS := kernel/line.c
+bootargs_SRCS := kernel/bootargs.c
+console_SRCS := kernel/console.c kernel/log.c kernel/line.c
+driver_SRCS := kernel/driver.c

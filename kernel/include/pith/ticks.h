@@ -14,7 +14,7 @@
 
 /* Below it is no counter worth the name, above it the arithmetic would not fit. */
 #define TICKS_MIN_HZ 100000ull
-#define TICKS_MAX_HZ 4000000000ull
+#define TICKS_MAX_HZ 2000000000ull
 
 struct tick_scale {
 	uint64_t ns_per_tick; /* both with 48 fraction bits */
@@ -23,7 +23,7 @@ struct tick_scale {
 
 #define TICKS_FRACTION_BITS 48
 
-/* a / b with 48 fraction bits, in two steps of 64-bit division. a < 2^32, b from 2^16 to 2^32. */
+/* a / b with 48 fraction bits, in two steps of 64-bit division. a < 2^31, b from 2^16 to 2^31. */
 static inline uint64_t ticks_ratio(uint64_t a, uint64_t b)
 {
 	uint64_t high = (a << 32) / b, rest = (a << 32) % b;
