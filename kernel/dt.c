@@ -201,6 +201,8 @@ static inline int begin_node(struct walk *w)
 		return fail(-EINVAL, "the name of a node does not end", name);
 	if (w->at - name > NAME_CELLS_MAX)
 		return fail(-EINVAL, "the name of a node is longer than 32 KiB", name);
+	if (is_root && *(const char *)name)
+		return fail(-EINVAL, "the root node has a name", name);
 	if (!is_root && w->open == DT_NONE)
 		return fail(-EINVAL, "a second root node", name);
 	if (w->count == NODES_MAX)
