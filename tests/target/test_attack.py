@@ -24,7 +24,6 @@ ATTACKS = {
     "smash-canary": r"stack canary overwritten",
     "fail-assert": r"assert.*two == 3",
     "undefined-instruction": r"undefined instruction",
-    "misaligned-stack": r"misaligned stack pointer",
     "abort": r"abort",
 }
 

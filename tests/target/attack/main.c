@@ -15,8 +15,8 @@
 typedef void (*function)(void);
 
 static const char constant[] = "constant";
-static int (*const relocated_constant)(const char *) = puts;
-static uint32_t data_code[] = {0xd65f03c0}; /* ret */
+int (*const relocated_constant)(const char *) = puts; /* not static: must be in memory */
+static uint32_t data_code[] = {0xd65f03c0};           /* ret */
 extern uintptr_t __stack_chk_guard;
 
 static void write_text(void)
@@ -31,7 +31,9 @@ static void write_constant(void)
 
 static void write_relocated_constant(void)
 {
-	*(volatile uintptr_t *)(uintptr_t)&relocated_constant = 0;
+	volatile uint8_t *volatile p = (uint8_t *)(uintptr_t)&relocated_constant;
+
+	*p = 0;
 }
 
 static void make_visible(void *code)
@@ -86,11 +88,15 @@ static void call_null(void)
 	f();
 }
 
-static int deep(volatile int depth)
+static volatile int levels = 1 << 30;
+
+static int deep(int depth)
 {
 	volatile char use[512];
 
 	use[0] = (char)depth;
+	if (depth == levels)
+		return 0;
 	return deep(depth + 1) + use[0];
 }
 
@@ -152,12 +158,6 @@ static void undefined_instruction(void)
 	__asm__ volatile("udf #0");
 }
 
-static void misaligned_stack(void)
-{
-	__asm__ volatile("mov x9, sp\n\tadd sp, sp, #8\n\tldr x10, [sp]\n\tmov sp, x9" ::
-	                     : "x9", "x10", "memory");
-}
-
 static void do_abort(void)
 {
 	abort();
@@ -183,7 +183,6 @@ static const struct {
     {"smash-canary", smash_canary},
     {"fail-assert", fail_assert},
     {"undefined-instruction", undefined_instruction},
-    {"misaligned-stack", misaligned_stack},
     {"abort", do_abort},
 };
 
