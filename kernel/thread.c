@@ -225,6 +225,9 @@ static void wait_expired(struct timer *timer)
 {
 	struct thread *t = container_of(timer, struct thread, timeout);
 
+	/* Woken just before and not yet run: that stands (it may have been handed a mutex). */
+	if (t->state != THREAD_WAITING)
+		return;
 	list_remove(&t->link);
 	t->wait_result = -ETIMEDOUT;
 	make_ready(t);
