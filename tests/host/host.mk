@@ -38,3 +38,13 @@ build/host/web: apps/web/main.c apps/web/status.c tests/host/mock_status.c \
 		build/host/http/net/http.o build/host/http/$(http-parser)/http_parser.o
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) $(host_flags) -o $@ $^
+HOST_TESTS       += dt_trees
+dt_trees_SRCS    := kernel/dt.c $(addprefix $(libfdt)/libfdt/,fdt.c fdt_check.c fdt_ro.c fdt_strerror.c fdt_wip.c)
+dt_trees_CFLAGS  := -isystem $(libfdt)/libfdt
+dt_trees_NEEDS   := dtbs
+
+HOST_TESTS += block
+block_SRCS := kernel/block.c
+
+HOST_TESTS  += netdev
+netdev_SRCS := kernel/netdev.c
