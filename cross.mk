@@ -35,7 +35,7 @@ code_flags := -O2 -g -fno-omit-frame-pointer -fvisibility=hidden -ffunction-sect
 	-fstack-protector-strong -ftls-model=local-exec -fno-common
 
 # The folder that a build happens in leaves no trace in its output.
-repro_flags = -ffile-prefix-map=$(app_dir)=app -ffile-prefix-map=$(CURDIR)=.
+repro_flags = $(addprefix -ffile-prefix-map=,$(app_dir)=app $(CURDIR)=. $(CURDIR)/=)
 
 c_flags   = -std=gnu11 $(arch_flags) $(code_flags) $(repro_flags) $(system_includes) \
 	-include kernel/include/pith/hidden.h

@@ -1220,11 +1220,12 @@ int dt_memory(unsigned int index, uint64_t *pa, uint64_t *bytes)
 
 int dt_reserved(unsigned int index, uint64_t *pa, uint64_t *bytes, bool *no_map)
 {
-	const be32_t *entry = (const be32_t *)(dt.blob + dt.memreserve);
+	const be32_t *entry;
 	struct address a;
 
 	if (!dt.blob)
 		return -ENOENT;
+	entry = (const be32_t *)(dt.blob + dt.memreserve);
 	for (; be64(entry + 2); entry += 4) {
 		if (index-- == 0) {
 			*pa = be64(entry);

@@ -42,12 +42,13 @@ def linked_objects(built):
 
 def symbols(built):
     out = subprocess.check_output(["aarch64-linux-gnu-nm", built / "image.elf"], text=True)
-    return {line.split()[-1] for line in out.splitlines()}
+    names = {line.split()[-1] for line in out.splitlines()}
+    return {n for n in names if not re.fullmatch(r"__\w+_(start|end)", n)}    # the linker script's
 
 
-OF_A_FEATURE = re.compile(r"(/net/|lwip|mbedtls|http|virtio|virtqueue|kernel/(netdev|block|entropy)\.o)")
+OF_A_FEATURE = re.compile(r"(/net/|lwip|http|virtio|virtqueue|kernel/(netdev|block)\.o)")
 SYMBOL_OF_A_FEATURE = re.compile(
-    r"(virtio|virtqueue|netdev|netif|pbuf|lwip|dhcp|http|socket|mbedtls|^tcp_|^udp_|^block_|^dns_)")
+    r"(virtio|virtqueue|netdev|netif|pbuf|lwip|dhcp|http|socket|^tcp_|^udp_|^block_|^dns_)")
 
 
 def feature_code(built):

@@ -53,7 +53,7 @@ def test_ctrl_a_x_leaves_make_run():
 def test_make_debug_stops_at_main_with_symbols():
     build("hello")
     out = run("debug", "APP=hello", typed=b"bt\nquit\n")
-    assert re.search(r"Temporary breakpoint 1, main \(.*\) at app/main.c:\d+", out)
+    assert re.search(r"Temporary breakpoint 1, main \(.*\) at apps/hello/main.c:\d+", out)
     assert re.search(r"#0 +main \(", out)
 
 
@@ -80,7 +80,7 @@ def test_symbolize_turns_a_panic_into_functions_and_lines(tmp_path):
     folder.mkdir()
     (folder / "app.mk").write_text("FEATURES :=\n")
     (folder / "main.c").write_text(
-        "__attribute__((noinline)) static void break_it(volatile int *p)\n{\n\t*p = 1;\n}\n\n"
+        "__attribute__((noipa)) static void break_it(volatile int *p)\n{\n\t*p = 1;\n}\n\n"
         "int main(void)\n{\n\tbreak_it((int *)16);\n\treturn 0;\n}\n")
     try:
         with Qemu(str(folder), append="panic=halt") as machine:
