@@ -143,8 +143,7 @@ static void print_cause(const struct frame *f)
 
 static void print_registers(const struct frame *f)
 {
-	klog("ESR 0x%08lx FAR 0x%016lx SPSR 0x%08lx SP 0x%016lx", f->esr, f->far, f->spsr,
-	     f->sp);
+	klog("ESR 0x%08lx FAR 0x%016lx SPSR 0x%08lx SP 0x%016lx", f->esr, f->far, f->spsr, f->sp);
 	for (unsigned int i = 0; i < 28; i += 4)
 		klog("x%-2u %016lx %016lx %016lx %016lx", i, f->x[i], f->x[i + 1], f->x[i + 2],
 		     f->x[i + 3]);

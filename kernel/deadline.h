@@ -23,8 +23,8 @@ static inline uint64_t timespec_ns(const struct timespec *ts)
 
 static inline struct timespec ns_timespec(uint64_t ns)
 {
-	return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_S),
-				  .tv_nsec = (long)(ns % NS_PER_S) };
+	return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S),
+	                         .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
 static inline uint64_t deadline_in(uint64_t ns)

@@ -114,7 +114,7 @@ void kernel_main(void)
 	check_boot(irqchips, timers);
 	greet();
 	seeds_init();
-	fd_init(); /* the console as stdin, stdout, stderr */
+	fd_init();                       /* the console as stdin, stdout, stderr */
 	thread_create_main(main_thread); /* devices, initialisers, main() */
 	thread_idle();
 }

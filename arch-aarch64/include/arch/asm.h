@@ -3,11 +3,11 @@
 #ifndef ARCH_ASM_H
 #define ARCH_ASM_H
 
-#define FUNCTION(name)                                                                             \
-	.global name;                                                                              \
-	.type name, %function;                                                                     \
+#define FUNCTION(name)          \
+	.global name;           \
+	.type name, % function; \
 	name:
-#define END(name) .size name, . - name
+#define END(name) .size name, .- name
 
 /* clang-format off */
 	/* The shortest movz/movk sequence for a constant. */

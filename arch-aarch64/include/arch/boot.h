@@ -6,30 +6,30 @@
 #define ARCH_BOOT_H
 
 /* Values of system registers (Arm ARM DDI 0487, D24.2). */
-#define SCR_EL3_NS		 0x1
-#define SCR_EL3_RES1		 0x30
-#define SCR_EL3_HCE		 0x100
-#define SCR_EL3_RW		 0x400
-#define HCR_EL2_HCD		 (1 << 29)
-#define HCR_EL2_RW		 (1 << 31)
-#define HCR_EL2_APK		 (1 << 40)
-#define HCR_EL2_API		 (1 << 41)
-#define CPTR_EL2_RES1		 0x33ff
-#define CPACR_EL1_FPEN		 0x300000
-#define SPSR_EL1H_MASKED	 0x3c5
-#define SPSR_EL2H_MASKED	 0x3c9
+#define SCR_EL3_NS       0x1
+#define SCR_EL3_RES1     0x30
+#define SCR_EL3_HCE      0x100
+#define SCR_EL3_RW       0x400
+#define HCR_EL2_HCD      (1 << 29)
+#define HCR_EL2_RW       (1 << 31)
+#define HCR_EL2_APK      (1 << 40)
+#define HCR_EL2_API      (1 << 41)
+#define CPTR_EL2_RES1    0x33ff
+#define CPACR_EL1_FPEN   0x300000
+#define SPSR_EL1H_MASKED 0x3c5
+#define SPSR_EL2H_MASKED 0x3c9
 
 /* Little endian, MMU and caches off; LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS: RES1 before the
  * extensions that define them, and the old behaviour after. */
-#define SCTLR_EL1_OFF		 0x30d00800
+#define SCTLR_EL1_OFF 0x30d00800
 /* M, C, SA, SA0, I; WXN: nothing writable is executable, whatever the tables say. */
-#define SCTLR_EL1_ON		 (SCTLR_EL1_OFF | 0x1 | 0x4 | 0x8 | 0x10 | 0x1000 | 0x80000)
+#define SCTLR_EL1_ON (SCTLR_EL1_OFF | 0x1 | 0x4 | 0x8 | 0x10 | 0x1000 | 0x80000)
 
 /* PAGETABLE_MAIR: index 0 Device-nGnRE, 1 Normal write-back. */
-#define MAIR_EL1_VALUE		 0xff04
+#define MAIR_EL1_VALUE 0xff04
 /* T0SZ = 25 (39 bits), walks inner shareable write-back, 4 KiB; T1SZ likewise but EPD1: no TTBR1.
  * IPS is filled in from the CPU. */
-#define TCR_EL1_VALUE		 (25 | (1 << 8) | (1 << 10) | (3 << 12) | (25 << 16) | (1 << 23) | (2 << 30))
+#define TCR_EL1_VALUE (25 | (1 << 8) | (1 << 10) | (3 << 12) | (25 << 16) | (1 << 23) | (2 << 30))
 
 /* enum boot_stop below, for vectors.S */
 #define STOP_EXCEPTION_CODE 8
@@ -48,7 +48,8 @@ enum boot_stop {
 	STOP_NO_CONSOLE = 5,   /* the tree names no console that a driver knows */
 	STOP_RELOCATION = 6,   /* a relocation of unknown type: the image is damaged */
 	STOP_TABLES = 7,       /* no room for translation tables */
-	STOP_EXCEPTION = STOP_EXCEPTION_CODE,   /* a fault before there was a console; ESR in x1, ELR in x2, FAR in x3 */
+	STOP_EXCEPTION =
+	    STOP_EXCEPTION_CODE, /* a fault before there was a console; ESR in x1, ELR in x2, FAR in x3 */
 };
 void boot_stop(enum boot_stop reason) __attribute__((noreturn));
 extern uint32_t boot_stop_reason;
@@ -60,17 +61,17 @@ extern uint32_t boot_stop_reason;
 struct boot_info {
 	uint64_t dtb, dtb_bytes;
 	uint32_t entry_el;
-	uint64_t loaded_at;	   /* where the boot loader put the image */
-	const char *stayed;	   /* why the image did not move, or NULL if it did */
-	uint64_t root;		   /* the final translation tables ... */
-	uint64_t tables_start;	   /* ... are the pages from here */
-	uint64_t table_next;	   /* to here; unused from here ... */
-	uint64_t tables_end;	   /* ... to here */
-	uint64_t block_limit;	   /* RAM below is mapped by 2 MiB blocks at most: stacks go there */
-	const char *memory_error;  /* why there is no RAM to work with, or NULL */
-	uint8_t seed_used_bytes;   /* of rng-seed, from its start */
-	struct ram_map mapped;	   /* all RAM but no-map regions */
-	struct ram_map free;	   /* RAM for the page allocator */
+	uint64_t loaded_at;       /* where the boot loader put the image */
+	const char *stayed;       /* why the image did not move, or NULL if it did */
+	uint64_t root;            /* the final translation tables ... */
+	uint64_t tables_start;    /* ... are the pages from here */
+	uint64_t table_next;      /* to here; unused from here ... */
+	uint64_t tables_end;      /* ... to here */
+	uint64_t block_limit;     /* RAM below is mapped by 2 MiB blocks at most: stacks go there */
+	const char *memory_error; /* why there is no RAM to work with, or NULL */
+	uint8_t seed_used_bytes;  /* of rng-seed, from its start */
+	struct ram_map mapped;    /* all RAM but no-map regions */
+	struct ram_map free;      /* RAM for the page allocator */
 };
 extern struct boot_info boot_info;
 
@@ -92,7 +93,8 @@ uint64_t early_main(uint64_t base, uint64_t dtb, uint64_t entry_el);
 void early_map(uint64_t root, uint64_t start, uint64_t end, uint64_t attributes);
 
 /* mmu_enter (head.S): put tables to work, go on at entry with stack sp. Does not return. */
-void mmu_enter(uint64_t root, uint64_t entry, uint64_t sp, uint64_t moved_bytes) __attribute__((noreturn));
+void mmu_enter(uint64_t root, uint64_t entry, uint64_t sp, uint64_t moved_bytes)
+    __attribute__((noreturn));
 
 /* Apply the image's relative relocations to the copy of it at base. 0, or -1: unknown type. */
 int relocate_image(uint64_t base);

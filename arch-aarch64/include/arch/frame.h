@@ -3,15 +3,15 @@
 #ifndef ARCH_FRAME_H
 #define ARCH_FRAME_H
 
-#define FRAME_BYTES	 304 /* struct frame */
-#define FRAME_SP	 280
-#define FRAME_VECTOR	 288
-#define IRQ_FRAME_BYTES	 720 /* x0-x18, x29, x30, elr, spsr, fpsr, fpcr; q0-q31 */
+#define FRAME_BYTES     304 /* struct frame */
+#define FRAME_SP        280
+#define FRAME_VECTOR    288
+#define IRQ_FRAME_BYTES 720 /* x0-x18, x29, x30, elr, spsr, fpsr, fpcr; q0-q31 */
 
 /* Which vector was taken. */
-#define VECTOR_SYNC	 0 /* from a thread (EL1t) */
-#define VECTOR_SYNC_IRQ	 1 /* from an interrupt handler (EL1h) */
-#define VECTOR_SERROR	 2
+#define VECTOR_SYNC       0 /* from a thread (EL1t) */
+#define VECTOR_SYNC_IRQ   1 /* from an interrupt handler (EL1h) */
+#define VECTOR_SERROR     2
 #define VECTOR_UNEXPECTED 3
 
 #ifndef __ASSEMBLY__

@@ -13,9 +13,8 @@
  * initialisers: as linked, so none may rely on another. It may block and allocate.
  * Returns  0; a negative errno is logged and boot goes on
  */
-#define INIT(fn)                                                                                   \
-	static int (*const init_entry_##fn)(void)                                                  \
-	    __attribute__((used, section(".inits"))) = fn
+#define INIT(fn) \
+	static int (*const init_entry_##fn)(void) __attribute__((used, section(".inits"))) = fn
 
 /* The linker script's bounds of section .inits. */
 typedef int (*init_fn)(void);

@@ -8,12 +8,12 @@
 #define PITH_POSIX_LIMITS_H
 
 #undef OPEN_MAX
-#define OPEN_MAX		      1024 /* descriptors: pith/file.h's FD_MAX */
-#define HOST_NAME_MAX		      64
-#define SEM_VALUE_MAX		      0x7fffffff
-#define SSIZE_MAX		      LONG_MAX
+#define OPEN_MAX                      1024 /* descriptors: pith/file.h's FD_MAX */
+#define HOST_NAME_MAX                 64
+#define SEM_VALUE_MAX                 0x7fffffff
+#define SSIZE_MAX                     LONG_MAX
 #define PTHREAD_DESTRUCTOR_ITERATIONS 4
-#define PTHREAD_KEYS_MAX	      128
-#define PTHREAD_STACK_MIN	      16384
+#define PTHREAD_KEYS_MAX              128
+#define PTHREAD_STACK_MIN             16384
 
 #endif

@@ -17,7 +17,7 @@
 #define EPOLL_CTL_DEL 2
 #define EPOLL_CTL_MOD 3
 
-#define EPOLLIN	       0x0001u
+#define EPOLLIN        0x0001u
 #define EPOLLPRI       0x0002u
 #define EPOLLOUT       0x0004u
 #define EPOLLERR       0x0008u /* always reported, as is EPOLLHUP */
@@ -30,7 +30,7 @@
 #define EPOLLEXCLUSIVE (1u << 28)
 #define EPOLLWAKEUP    (1u << 29) /* nothing here sleeps: no effect */
 #define EPOLLONESHOT   (1u << 30)
-#define EPOLLET	       (1u << 31)
+#define EPOLLET        (1u << 31)
 
 typedef union epoll_data {
 	void *ptr;
@@ -51,7 +51,7 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 int epoll_wait(int epfd, struct epoll_event *events, int max_events, int timeout_ms);
 /* There are no signals, so the mask changes nothing. */
 int epoll_pwait(int epfd, struct epoll_event *events, int max_events, int timeout_ms,
-		const sigset_t *mask);
+                const sigset_t *mask);
 __END_DECLS
 
 #endif

@@ -6,9 +6,9 @@
 #include <sys/cdefs.h>
 
 #define FIONREAD 0x541b /* int *: bytes that a read would not wait for */
-#define FIONBIO	 0x5421 /* int *: O_NONBLOCK on or off */
+#define FIONBIO  0x5421 /* int *: O_NONBLOCK on or off */
 #define FIONCLEX 0x5450
-#define FIOCLEX	 0x5451
+#define FIOCLEX  0x5451
 
 __BEGIN_DECLS
 int ioctl(int fd, unsigned long request, ...);

@@ -12,8 +12,8 @@
 #include <time.h>
 
 #define TFD_TIMER_ABSTIME 1
-#define TFD_CLOEXEC	  O_CLOEXEC
-#define TFD_NONBLOCK	  O_NONBLOCK
+#define TFD_CLOEXEC       O_CLOEXEC
+#define TFD_NONBLOCK      O_NONBLOCK
 
 __BEGIN_DECLS
 int timerfd_create(int clock_id, int flags);
