@@ -3,13 +3,13 @@
 #ifndef ARCH_ASM_H
 #define ARCH_ASM_H
 
-#define FUNCTION(name)          \
-	.global name;           \
-	.type name, % function; \
+/* clang-format off: assembler, not C */
+#define FUNCTION(name)                                                                             \
+	.global name;                                                                              \
+	.type name, %function;                                                                     \
 	name:
-#define END(name) .size name, .- name
+#define END(name) .size name, . - name
 
-/* clang-format off */
 	/* The shortest movz/movk sequence for a constant. */
 	.macro mov_imm reg, value
 	movz	\reg, #((\value) & 0xffff)
