@@ -3,7 +3,7 @@
 #ifndef ARCH_ASM_H
 #define ARCH_ASM_H
 
-/* clang-format off: assembler, not C */
+/* clang-format off */ /* assembler, not C */
 #define FUNCTION(name)                                                                             \
 	.global name;                                                                              \
 	.type name, %function;                                                                     \
