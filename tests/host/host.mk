@@ -48,3 +48,7 @@ block_SRCS := kernel/block.c
 
 HOST_TESTS  += netdev
 netdev_SRCS := kernel/netdev.c
+
+HOST_TESTS     += entropy
+entropy_SRCS   := $(addprefix $(mbedtls)/library/,chacha20.c platform_util.c sha256.c)
+entropy_CFLAGS := -I$(mbedtls)/include -I. -DMBEDTLS_CONFIG_FILE='"kernel/mbedtls_config.h"'
