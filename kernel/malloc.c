@@ -30,16 +30,17 @@
 struct slab {
 	uint32_t magic; /* first: what overruns the page before, hits it */
 	uint16_t object_bytes;
-	uint8_t class;
+	uint8_t class_index;
 	uint8_t objects;
 	uint32_t available;       /* of these, free */
-	struct slab *next, *prev; /* in heap.usable[class], while available > 0 */
+	struct slab *next, *prev; /* in heap.usable[class_index], while available > 0 */
 	uint64_t free[4];         /* bit n: at grain n of the page, a free object starts */
 };
 #define SLAB_MAGIC  0x736c6162
 #define SLAB_BYTES  (PAGE_BYTES - sizeof(struct slab)) /* for objects */
 #define OBJECT_MAX  SLAB_BYTES
 #define GRAINS_WORD 64
+#define SPARE_MAX   8
 
 /*
  * Sizes of objects: each multiple of GRAIN_BYTES up to EXACT_MAX (class 0 is for malloc(0) alone),
@@ -55,6 +56,9 @@ _Static_assert(sizeof(struct slab) == 64 && SLAB_BYTES / (EXACT_MAX + GRAIN_BYTE
 static struct {
 	/* Slabs with room. The only one of a class stays when empty, so as not to come and go. */
 	struct slab *usable[CLASSES];
+	/* Pages that were slabs and may soon be again, of any class. */
+	struct slab *spare;
+	unsigned int spare_count;
 	struct run *large;
 	size_t used_max_bytes;
 	ptrdiff_t headroom_bytes; /* used_max_bytes - used: the one counter that each call moves */
@@ -67,11 +71,11 @@ static unsigned int class_of(size_t bytes)
 	return CLASSES - (unsigned int)SLAB_BYTES / ALIGN_UP((unsigned int)bytes, GRAIN_BYTES);
 }
 
-static unsigned int class_bytes(unsigned int class)
+static unsigned int class_bytes(unsigned int c)
 {
-	if (class < EXACT_CLASSES)
-		return MAX(class, 1) * GRAIN_BYTES;
-	return ALIGN_DOWN((unsigned int)SLAB_BYTES / (CLASSES - class), GRAIN_BYTES);
+	if (c < EXACT_CLASSES)
+		return MAX(c, 1) * GRAIN_BYTES;
+	return ALIGN_DOWN((unsigned int)SLAB_BYTES / (CLASSES - c), GRAIN_BYTES);
 }
 
 static inline void count_used(size_t bytes)
@@ -89,17 +93,17 @@ static inline void count_unused(size_t bytes)
 }
 
 /*
- * Slabs; all of these with interrupts masked
+ * Slabs; interrupts are masked where a function does not do so itself
  */
 static inline void link_slab(struct slab *s)
 {
-	struct slab *next = heap.usable[s->class];
+	struct slab *next = heap.usable[s->class_index];
 
 	s->prev = NULL;
 	s->next = next;
 	if (next)
 		next->prev = s;
-	heap.usable[s->class] = s;
+	heap.usable[s->class_index] = s;
 }
 
 static inline void unlink_slab(struct slab *s)
@@ -109,7 +113,7 @@ static inline void unlink_slab(struct slab *s)
 	if (s->prev)
 		s->prev->next = s->next;
 	else
-		heap.usable[s->class] = s->next;
+		heap.usable[s->class_index] = s->next;
 }
 
 static inline bool is_empty(const struct slab *s)
@@ -117,59 +121,75 @@ static inline bool is_empty(const struct slab *s)
 	return s->available == s->objects;
 }
 
-static void release_slab(struct slab *s)
+/* An empty slab becomes a spare page, or a free one. */
+static void retire_slab(struct slab *s)
 {
 	unlink_slab(s);
 	s->magic = 0;
-	page_free(s, 1);
+	if (heap.spare_count == SPARE_MAX) {
+		page_free(s, 1);
+		return;
+	}
+	s->next = heap.spare;
+	heap.spare = s;
+	heap.spare_count++;
 }
 
-/* Give the empty slabs back: where there are any, they are all that their class has (see free). */
+/* The page allocator calls this before it gives up: empty slabs and spare pages go back. */
 int malloc_trim(size_t pad)
 {
 	unsigned long flags = irq_save();
 	int released = 0;
 
 	(void)pad;
-	for (unsigned int class = 0; class < CLASSES; class ++)
-		while (heap.usable[class] && is_empty(heap.usable[class])) {
-			release_slab(heap.usable[class]);
+	for (unsigned int c = 0; c < CLASSES; c++)
+		while (heap.usable[c] && is_empty(heap.usable[c])) {
+			retire_slab(heap.usable[c]);
 			released = 1;
 		}
+	for (; heap.spare; heap.spare_count--, released = 1) {
+		struct slab *s = heap.spare;
+
+		heap.spare = s->next;
+		page_free(s, 1);
+	}
 	irq_restore_quiet(flags);
 	return released;
 }
 
-static void *alloc_pages(size_t count, size_t align)
+static struct slab *get_page(void)
 {
-	void *pages = page_alloc(count, align, UINT64_MAX);
+	unsigned long flags = irq_save();
+	struct slab *s = heap.spare;
 
-	if (!pages && malloc_trim(0))
-		pages = page_alloc(count, align, UINT64_MAX);
-	if (!pages)
-		errno = ENOMEM;
-	return pages;
+	if (s) {
+		heap.spare = s->next;
+		heap.spare_count--;
+	}
+	irq_restore_quiet(flags);
+	return s ? s : page_alloc(1, PAGE_BYTES, UINT64_MAX);
 }
 
-static bool new_slab(unsigned int class)
+static bool new_slab(unsigned int c)
 {
-	unsigned int grain = sizeof(struct slab) / GRAIN_BYTES, grains = PAGE_BYTES / GRAIN_BYTES;
-	unsigned int stride = class_bytes(class) / GRAIN_BYTES;
-	struct slab *s = alloc_pages(1, PAGE_BYTES);
+	unsigned int bytes = class_bytes(c), objects = (unsigned int)SLAB_BYTES / bytes;
+	unsigned int grain = sizeof(struct slab) / GRAIN_BYTES;
+	struct slab *s = get_page();
 	unsigned long flags;
 
-	if (!s)
+	if (!s) {
+		errno = ENOMEM;
 		return false;
+	}
 	*s = (struct slab){
 	    .magic = SLAB_MAGIC,
-	    .object_bytes = (uint16_t)class_bytes(class),
-	    .class = (uint8_t) class,
+	    .object_bytes = (uint16_t)bytes,
+	    .class_index = (uint8_t)c,
+	    .objects = (uint8_t)objects,
+	    .available = objects,
 	};
-	for (; grain + stride <= grains; grain += stride) {
+	for (; objects > 0; objects--, grain += bytes / GRAIN_BYTES)
 		s->free[grain / GRAINS_WORD] |= UINT64_C(1) << grain % GRAINS_WORD;
-		s->objects++;
-	}
-	s->available = s->objects;
 	flags = irq_save();
 	link_slab(s);
 	irq_restore_quiet(flags);
@@ -232,9 +252,10 @@ static void *alloc_large(size_t bytes, size_t align)
 
 	if (!r)
 		return NULL;
-	pages = alloc_pages(count, align);
+	pages = page_alloc(count, align, UINT64_MAX);
 	if (!pages) {
 		free(r);
+		errno = ENOMEM;
 		return NULL;
 	}
 	r->start = (uintptr_t)pages;
@@ -279,28 +300,28 @@ static void *__attribute__((noinline)) alloc_from_new_slab(size_t bytes)
 
 void *malloc(size_t bytes)
 {
-	unsigned int class;
+	unsigned int c;
 	unsigned long flags;
 	void *object;
 
 	if (bytes > OBJECT_MAX)
 		return alloc_large(bytes, PAGE_BYTES);
-	class = class_of(bytes);
+	c = class_of(bytes);
 	flags = irq_save();
-	if (!heap.usable[class]) {
+	if (!heap.usable[c]) {
 		irq_restore_quiet(flags);
 		return alloc_from_new_slab(bytes);
 	}
-	object = take_object(heap.usable[class]);
+	object = take_object(heap.usable[c]);
 	irq_restore_quiet(flags);
 	return object;
 }
 
-/* An empty slab goes, unless it is the only usable one of its class. */
-static void __attribute__((noinline)) release_if_not_last(struct slab *s, unsigned long flags)
+/* Unless s, now empty, is the only usable slab of its class. */
+static void __attribute__((noinline)) retire_if_not_last(struct slab *s, unsigned long flags)
 {
 	if (s->next || s->prev)
-		release_slab(s);
+		retire_slab(s);
 	irq_restore_quiet(flags);
 }
 
@@ -318,7 +339,7 @@ void free(void *p)
 	check_object(s, p);
 	put_object(s, p);
 	if (is_empty(s))
-		release_if_not_last(s, flags);
+		retire_if_not_last(s, flags);
 	else
 		irq_restore_quiet(flags);
 }
@@ -379,7 +400,7 @@ void *realloc(void *p, size_t bytes)
 
 void *memalign(size_t align, size_t bytes)
 {
-	unsigned int class;
+	unsigned int c;
 
 	if (align == 0 || (align & (align - 1))) {
 		errno = EINVAL;
@@ -390,10 +411,10 @@ void *memalign(size_t align, size_t bytes)
 	/* Objects follow a header of 64 bytes: those of a class of that multiple are as aligned. */
 	if (align > sizeof(struct slab) || bytes > OBJECT_MAX)
 		return alloc_large(bytes, MAX(align, PAGE_BYTES));
-	class = class_of(bytes);
-	while (class_bytes(class) % align)
-		class ++;
-	return malloc(class_bytes(class));
+	c = class_of(bytes);
+	while (class_bytes(c) % align)
+		c++;
+	return malloc(class_bytes(c));
 }
 
 void *aligned_alloc(size_t align, size_t bytes)

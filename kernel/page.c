@@ -10,6 +10,7 @@
  * Physical addresses are pointers: RAM is mapped at its own address.
  */
 #include <assert.h>
+#include <malloc.h>
 #include <pith/compiler.h>
 #include <pith/irq.h>
 #include <pith/log.h>
@@ -55,13 +56,17 @@ static void give(uintptr_t start, uintptr_t end)
 		}
 	assert(!before || run_end(before) <= start); /* else some of it is free already */
 	assert(!after || end <= after->start);
-	if (before && run_end(before) == start) {
-		run_remove(run_find(&free_runs, before->start));
-		start = before->start;
-	}
 	if (after && end == after->start) {
 		run_remove(run_find(&free_runs, after->start));
 		end = run_end(after);
+	}
+	if (before && run_end(before) == start) {
+		start = before->start;
+		if (before == free_runs) { /* the largest may grow where it is */
+			before->pages = (end - start) / PAGE_BYTES;
+			return;
+		}
+		run_remove(run_find(&free_runs, start));
 	}
 	insert(start, end);
 }
@@ -145,33 +150,43 @@ static void cut(struct run **link, uintptr_t start, uintptr_t end)
 {
 	uintptr_t run_start = (*link)->start, after = run_end(*link);
 
-	run_remove(link);
 	if (run_start < start)
-		insert(run_start, start);
+		run_shrink(link, (start - run_start) / PAGE_BYTES);
+	else
+		run_remove(link);
 	if (end < after)
 		insert(end, after);
 	free_pages -= (end - start) / PAGE_BYTES;
 	used_max_pages = MAX(used_max_pages, total_pages - free_pages);
 }
 
-void *page_alloc(size_t count, size_t align, uint64_t below_pa)
+static void *take(size_t count, size_t align, uint64_t below_pa)
 {
+	unsigned long flags = irq_save();
 	uint64_t limit = below_pa;
 	uintptr_t start = 0;
-	unsigned long flags;
 	struct run **link;
 
-	assert(!in_irq());
-	assert(count > 0 && align >= PAGE_BYTES && (align & (align - 1)) == 0);
-	flags = irq_save();
 	while (!start && (link = highest_run(count, limit))) {
 		start = fit(*link, count, align, below_pa);
 		limit = (*link)->start;
+		if (start)
+			cut(link, start, start + count * PAGE_BYTES);
 	}
-	if (start)
-		cut(link, start, start + count * PAGE_BYTES);
 	irq_restore_quiet(flags);
 	return (void *)start;
+}
+
+void *page_alloc(size_t count, size_t align, uint64_t below_pa)
+{
+	void *pages;
+
+	assert(!in_irq());
+	assert(count > 0 && align >= PAGE_BYTES && (align & (align - 1)) == 0);
+	pages = take(count, align, below_pa);
+	if (!pages && malloc_trim(0))
+		pages = take(count, align, below_pa);
+	return pages;
 }
 
 void page_info(struct memory_info *info)

@@ -64,3 +64,14 @@ void run_remove(struct run **link)
 		}
 	*link = left ? left : right;
 }
+
+void run_shrink(struct run **link, size_t pages)
+{
+	struct run *r = *link;
+
+	r->pages = pages;
+	if ((!r->left || is_above(r, r->left)) && (!r->right || is_above(r, r->right)))
+		return;
+	run_remove(link);
+	run_insert(link, r);
+}

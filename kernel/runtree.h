@@ -32,5 +32,7 @@ struct run **run_find(struct run **root, uintptr_t start);
 void run_insert(struct run **root, struct run *r);
 /* Take out the run that link leads to. */
 void run_remove(struct run **link);
+/* The run that link leads to loses pages from its end. */
+void run_shrink(struct run **link, size_t pages);
 
 #endif

@@ -36,6 +36,22 @@ bool in_irq(void)
 	return false;
 }
 
+/* malloc's spare pages: what it gives back when the last page is asked for. */
+static void *spare;
+static int trims;
+
+int malloc_trim(size_t pad)
+{
+	void *page = spare;
+
+	(void)pad;
+	trims++;
+	spare = NULL;
+	if (page)
+		page_free(page, 1);
+	return page != NULL;
+}
+
 /* Address space without memory behind it: touching it faults until it is made accessible. */
 static char *reserve(size_t bytes, size_t align)
 {
@@ -61,7 +77,7 @@ static int empty_allocator(void **state)
 	free_runs = NULL;
 	region_count = 0;
 	total_pages = free_pages = used_max_pages = 0;
-	logged = 0;
+	logged = trims = 0;
 	srandom(1);
 	return 0;
 }
@@ -307,6 +323,18 @@ static void exhaustion_gives_null_and_everything_comes_back(void **state)
 	assert_ptr_equal(page_alloc(ARENA_PAGES, PAGE_BYTES, ANYWHERE), page(0));
 }
 
+static void the_heap_is_asked_before_giving_up(void **state)
+{
+	(void)state;
+	add(0, 2);
+	spare = page_alloc(1, PAGE_BYTES, ANYWHERE);
+	assert_ptr_equal(page_alloc(1, PAGE_BYTES, ANYWHERE), page(0));
+	assert_int_equal(trims, 0);
+	assert_ptr_equal(page_alloc(1, PAGE_BYTES, ANYWHERE), page(1));
+	assert_int_equal(trims, 1);
+	assert_null(page_alloc(1, PAGE_BYTES, ANYWHERE));
+}
+
 static void absurd_requests_are_refused(void **state)
 {
 	(void)state;
@@ -393,6 +421,7 @@ int main(void)
 	    cmocka_unit_test_setup(random_use_matches_the_model, empty_allocator),
 	    cmocka_unit_test_setup(exhaustion_gives_null_and_everything_comes_back,
 	                           empty_allocator),
+	    cmocka_unit_test_setup(the_heap_is_asked_before_giving_up, empty_allocator),
 	    cmocka_unit_test_setup(absurd_requests_are_refused, empty_allocator),
 	    cmocka_unit_test_setup(freeing_what_is_not_allocated_stops, empty_allocator),
 	    cmocka_unit_test_setup(the_tree_stays_shallow, empty_allocator),
