@@ -192,9 +192,8 @@ new:
 	@mkdir -p $(dir $(app_dir)) && cp -r tools/template $(app_dir)
 	@echo "$(app_dir) is there: look into main.c and app.mk, then make run APP=$(APP)"
 
-our_c := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 format:
-	clang-format -i $(our_c)
+	clang-format -i $$(git ls-files '*.c' '*.h')
 
 lint:
 	@tools/lint
