@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # The files of net/: obj-y always, obj-$(FEAT_...) with a feature (features.mk).
 
-# The HTTP server (pith/http.h).
-deps-$(FEAT_HTTP) += http-parser
-obj-$(FEAT_HTTP)  += net/http.o $(http-parser)/http_parser.o
-$(obj)/net/http.o: includes += -isystem $(http-parser)
+net_objs := address.o checksum.o config.o core.o dns.o interface.o memory.o netif.o option.o \
+	random.o siphash.o socket.o socket_tcp.o socket_udp.o status.o tables.o timers.o
+# Not built: init.c, mem.c, memp.c, timeouts.c, replaced by core.c, memory.c and timers.c; etharp.c
+# and dns.c, which tables.c includes.
+lwip_objs := core/def.o core/inet_chksum.o core/ip.o core/netif.o core/pbuf.o core/stats.o \
+	core/tcp.o core/tcp_in.o core/tcp_out.o core/udp.o \
+	core/ipv4/dhcp.o core/ipv4/icmp.o core/ipv4/igmp.o core/ipv4/ip4.o core/ipv4/ip4_addr.o \
+	core/ipv4/ip4_frag.o \
+	core/ipv6/ethip6.o core/ipv6/icmp6.o core/ipv6/inet6.o core/ipv6/ip6.o core/ipv6/ip6_addr.o \
+	core/ipv6/ip6_frag.o core/ipv6/mld6.o core/ipv6/nd6.o \
+	netif/ethernet.o
+lwip_objs := $(lwip_objs:%=$(lwip)/src/%)
+
+obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs)
+deps-$(FEAT_NET) += lwip
+
+$(obj)/net/%.o $(lwip_objs:%=$(obj)/%): includes += -Inet -I$(lwip)/src/include -I$(lwip)/src

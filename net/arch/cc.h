@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What lwIP wants to know about compiler and CPU. */
+#ifndef ARCH_CC_H
+#define ARCH_CC_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <pith/irq.h>
+
+#define LWIP_NO_UNISTD_H      1
+#define SSIZE_MAX             INTPTR_MAX
+#define LWIP_ERRNO_STDINCLUDE 1
+
+/* Byte order by the compiler, one instruction: lwIP's own are calls. */
+#ifndef BYTE_ORDER
+#define BYTE_ORDER __BYTE_ORDER__
+#endif
+#define LWIP_DONT_PROVIDE_BYTEORDER_FUNCTIONS
+#define lwip_htons(x) __builtin_bswap16(x)
+#define lwip_htonl(x) __builtin_bswap32(x)
+#ifndef htonl
+#define htonl(x) __builtin_bswap32(x) /* one place in nd6.c lacks the prefix */
+#endif
+
+/* A failed assertion is a trap: the panic's backtrace names the line, no text is kept for it. */
+#define LWIP_PLATFORM_ASSERT(message) __builtin_trap()
+#define LWIP_PLATFORM_DIAG(message)   ((void)0)
+
+/* Reference counts of pbufs, for those who free one without the core lock. */
+#define SYS_ARCH_DECL_PROTECT(level) unsigned long level
+#define SYS_ARCH_PROTECT(level)      level = irq_save()
+#define SYS_ARCH_UNPROTECT(level)    irq_restore(level)
+
+uint32_t net_random(void);
+#define LWIP_RAND() net_random()
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of net/ share: the core lock, the network interfaces, timers, addresses.
+ *
+ * "Under the lock" means that the caller holds net_lock() (pith/net.h). Callbacks from lwIP always
+ * run under it.
+ */
+#ifndef NET_INTERNAL_H
+#define NET_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <pith/net.h>
+#include <pith/netdev.h>
+#include <pith/thread.h>
+#include "config.h"
+#include "lwip/err.h"
+#include "lwip/ip_addr.h"
+#include "lwip/netif.h"
+#include "lwip/pbuf.h"
+
+/* --- core.c ---------------------------------------------------------------------------------- */
+
+/* What must be done before the core lock is given up; see net_unlock(). */
+#define NET_TX_PENDING   1u /* frames queued at a device that has not been told */
+#define NET_LOOP_PENDING 2u /* packets to ourselves */
+extern unsigned int net_pending;
+
+/* Wake everyone in net_wait_up(): an address came or went. Under the lock. */
+void net_changed(void);
+/* lwIP's error as a negative errno. */
+int net_errno(err_t err);
+/* What a connection that lwIP aborts reports: -ETIMEDOUT, or -ENETDOWN while a device is going. */
+extern int net_abort_error;
+
+/* --- netif.c --------------------------------------------------------------------------------- */
+
+/* One network interface: lwIP's side and the device's. */
+struct port {
+	struct netif netif;
+	struct netdev *dev;
+	uint8_t rx_checks; /* NETIF_CHECKSUM_CHECK_*: of the frame being received */
+	bool tx_full;      /* the device's ring refused a frame */
+	struct port *next;
+	char name[8]; /* "net0" */
+};
+extern struct port *ports;
+
+/* Take all devices over. Under the lock. Returns 0 or -ENOMEM. */
+int ports_init(void);
+/*
+ * Receive, at most a batch; collect what was sent; give buffers back. Under the lock, net thread.
+ * Returns true if there may be more.
+ */
+bool port_service(struct port *p);
+/* Interrupts on again. Returns true if something came meanwhile. */
+bool port_arm(struct port *p);
+/* Tell the devices about queued frames. Under the lock. */
+void ports_flush(void);
+/* No device has refused a frame since it last took one. Under the lock. */
+bool ports_writable(void);
+struct port *port_of(const struct netif *netif); /* NULL: the loopback interface */
+/* Our name of an interface, "lo" or "net0". */
+const char *netif_label(const struct netif *netif);
+/* Deliver packets to ourselves. Under the lock. */
+void ports_loop(void);
+extern struct ip_config ip_config;
+
+/* --- socket_udp.c ------------------------------------------------------------------------------ */
+
+/* A device takes frames again: wake who found it full. Under the lock. */
+void udp_room(void);
+extern unsigned int socket_count;
+extern uint32_t udp_overflows;
+
+/* --- timers.c -------------------------------------------------------------------------------- */
+
+/* Set while a look at all timers is due anyway; else net_lock() calls timers_activity(). */
+extern bool timers_alert;
+extern uint32_t timers_wakeups;
+void timers_init(void);
+/* Something may happen in the stack now: catch up with the time, and look soon. Under the lock. */
+void timers_activity(void);
+/* Run what is due. Under the lock, net thread. */
+void timers_run(void);
+
+/* --- tables.c: what timers.c needs to know of lwIP's private tables. In intervals of each. ----- */
+
+#define TIMER_NEVER UINT32_MAX
+uint32_t arp_due(void);
+void arp_skip(uint32_t intervals);
+uint32_t dns_due(void);
+void dns_skip(uint32_t intervals);
+
+/* --- memory.c -------------------------------------------------------------------------------- */
+
+/* Limits for this much RAM. Once, before lwIP's first allocation. */
+void memory_init(size_t ram_bytes);
+/* Datagrams of IPv4 and IPv6 that are being put together. */
+bool memory_reassembling(bool ipv6);
+void memory_status(struct net_status *status);
+
+/* --- random.c -------------------------------------------------------------------------------- */
+
+void random_init(void);
+
+#endif

@@ -1,0 +1,665 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BSD sockets as descriptors: the calls, and addresses between libc's form and lwIP's.
+ *
+ * Semantics and error numbers are Linux's (socket(7), ip(7), ipv6(7), tcp(7), udp(7)).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <pith/irq.h>
+#include <pith/result.h>
+#include <pith/time.h>
+#include "socket.h"
+#include "lwip/ip.h"
+
+unsigned int socket_count;
+
+static void count_socket(int by)
+{
+	unsigned long flags = irq_save();
+
+	socket_count += (unsigned int)by;
+	irq_restore(flags);
+}
+
+/* --- The file -------------------------------------------------------------------------------- */
+
+static struct sock *of_file(struct file *f)
+{
+	return container_of(f, struct sock, file);
+}
+
+static ssize_t socket_read(struct file *f, const struct iovec *iov, int iov_count)
+{
+	struct sock *s = of_file(f);
+	struct transfer t = {.iov = iov, .iov_count = iov_count};
+
+	t.bytes = iov_count == 1 ? iov->iov_len : (size_t)iov_bytes(iov, iov_count);
+	return s->ops->receive(s, &t);
+}
+
+static ssize_t socket_write(struct file *f, const struct iovec *iov, int iov_count)
+{
+	struct sock *s = of_file(f);
+	struct transfer t = {.iov = iov, .iov_count = iov_count};
+
+	t.bytes = iov_count == 1 ? iov->iov_len : (size_t)iov_bytes(iov, iov_count);
+	return s->ops->send(s, &t);
+}
+
+static uint32_t socket_poll(struct file *f)
+{
+	return of_file(f)->ready;
+}
+
+static int socket_stat(struct file *f, struct stat *st)
+{
+	(void)f;
+	st->st_mode = S_IFSOCK | 0777;
+	return 0;
+}
+
+static int socket_ioctl(struct file *f, unsigned long request, void *arg)
+{
+	struct sock *s = of_file(f);
+
+	if (request != FIONREAD)
+		return -ENOTTY;
+	net_lock();
+	*(int *)arg = (int)s->ops->readable_bytes(s);
+	net_unlock();
+	return 0;
+}
+
+static void socket_closed(struct file *f)
+{
+	struct sock *s = of_file(f);
+
+	net_lock();
+	memberships_drop(s);
+	net_unlock();
+	s->ops->closed(s);
+}
+
+static void socket_release(struct file *f)
+{
+	count_socket(-1);
+	free(of_file(f));
+}
+
+static const struct file_ops socket_file_ops = {
+    .read = socket_read,
+    .write = socket_write,
+    .poll = socket_poll,
+    .stat = socket_stat,
+    .ioctl = socket_ioctl,
+    .closed = socket_closed,
+    .release = socket_release,
+};
+
+struct sock *sock_new(int family, const struct sock_ops *ops)
+{
+	struct sock *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	file_init(&s->file, &socket_file_ops, O_RDWR);
+	s->ops = ops;
+	s->family = (uint8_t)family;
+	list_init(&s->accepted);
+	list_init(&s->waiting_for_room);
+	waitq_init(&s->lingering);
+	options_init(&s->options);
+	count_socket(1);
+	return s;
+}
+
+/* The socket of a descriptor with a use taken. Returns 0; -EBADF; -ENOTSOCK */
+static int sock_get(int fd, struct sock **s)
+{
+	struct file *f = fd_get(fd);
+
+	if (!f)
+		return -EBADF;
+	if (f->ops != &socket_file_ops) {
+		file_put(f);
+		return -ENOTSOCK;
+	}
+	*s = of_file(f);
+	return 0;
+}
+
+static void sock_put(struct sock *s)
+{
+	file_put(&s->file);
+}
+
+uint64_t sock_deadline(uint64_t timeout_ns)
+{
+	return timeout_ns ? time_now_ns() + timeout_ns : TIME_FOREVER;
+}
+
+int sock_wait(struct sock *s, uint32_t events, uint64_t deadline_ns)
+{
+	unsigned long flags = irq_save();
+	int r = 0;
+
+	while (r == 0 && !(s->ready & events))
+		r = file_wait(&s->file, deadline_ns);
+	irq_restore(flags);
+	if (s->file.closed)
+		return -EBADF;
+	return r == -ETIMEDOUT ? -EAGAIN : r;
+}
+
+int sock_take_error(struct sock *s)
+{
+	int error = s->error;
+
+	s->error = 0;
+	s->ready &= ~EPOLLERR;
+	return error;
+}
+
+/* --- Addresses ------------------------------------------------------------------------------- */
+
+uint8_t sock_ip_type(const struct sock *s)
+{
+	if (s->family == AF_INET)
+		return IPADDR_TYPE_V4;
+	return s->options.v6_only ? IPADDR_TYPE_V6 : IPADDR_TYPE_ANY;
+}
+
+static bool is_own(const ip_addr_t *ip)
+{
+	struct netif *netif;
+
+	NETIF_FOREACH(netif)
+	{
+		if (IP_IS_V4(ip) && ip4_addr_eq(ip_2_ip4(ip), netif_ip4_addr(netif)))
+			return true;
+		if (IP_IS_V6(ip) && netif_get_ip6_addr_match(netif, ip_2_ip6(ip)) >= 0)
+			return true;
+	}
+	return IP_IS_V4(ip) && ip4_addr_isloopback(ip_2_ip4(ip));
+}
+
+bool sock_may_bind(const struct sock *s, const ip_addr_t *ip)
+{
+	if (ip_addr_isany(ip) || is_own(ip))
+		return true;
+	return s->ops->type == SOCK_DGRAM &&
+	       (ip_addr_ismulticast(ip) ||
+	        (IP_IS_V4(ip) && ip4_addr_isbroadcast_u32(ip_2_ip4(ip)->addr, netif_default)));
+}
+
+static int from_sockaddr_in(const struct sock *s, const void *address, socklen_t bytes,
+                            struct endpoint *e)
+{
+	struct sockaddr_in in;
+
+	if (bytes < sizeof(in))
+		return -EINVAL;
+	memcpy(&in, address, sizeof(in));
+	if (in.sin_family != AF_INET || s->family != AF_INET)
+		return -EAFNOSUPPORT;
+	ip_addr_set_ip4_u32_val(e->ip, in.sin_addr.s_addr);
+	e->port = ntohs(in.sin_port);
+	return 0;
+}
+
+/* Link-local addresses mean one interface: the one named, or the only one there is. */
+static void set_zone(ip6_addr_t *ip, uint32_t scope_id)
+{
+	if (!ip6_addr_has_scope(ip, IP6_UNKNOWN))
+		return;
+	if (scope_id)
+		ip6_addr_set_zone(ip, (u8_t)scope_id);
+	else if (netif_default)
+		ip6_addr_assign_zone(ip, IP6_UNKNOWN, netif_default);
+}
+
+static int from_sockaddr_in6(const struct sock *s, const void *address, socklen_t bytes,
+                             struct endpoint *e)
+{
+	struct sockaddr_in6 in6;
+
+	if (bytes < sizeof(in6))
+		return -EINVAL;
+	memcpy(&in6, address, sizeof(in6));
+	if (in6.sin6_family != AF_INET6)
+		return -EAFNOSUPPORT;
+	e->port = ntohs(in6.sin6_port);
+	if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
+		if (s->options.v6_only)
+			return -ENETUNREACH;
+		ip_addr_set_ip4_u32_val(e->ip, in6.sin6_addr.s6_addr32[3]);
+		return 0;
+	}
+	ip_addr_set_zero_ip6(&e->ip);
+	memcpy(ip_2_ip6(&e->ip)->addr, in6.sin6_addr.s6_addr, 16);
+	set_zone(ip_2_ip6(&e->ip), in6.sin6_scope_id);
+	return 0;
+}
+
+static int from_sockaddr(const struct sock *s, const struct sockaddr *address, socklen_t bytes,
+                         struct endpoint *e)
+{
+	if (!address)
+		return -EFAULT;
+	if (bytes < sizeof(sa_family_t))
+		return -EINVAL;
+	return s->family == AF_INET ? from_sockaddr_in(s, address, bytes, e)
+	                            : from_sockaddr_in6(s, address, bytes, e);
+}
+
+/* An address of any length is cut to what there is room for, and its true length told. */
+static void put_sockaddr(const void *from, socklen_t from_bytes, struct sockaddr *to,
+                         socklen_t *bytes)
+{
+	if (!to || !bytes)
+		return;
+	memcpy(to, from, LWIP_MIN(*bytes, from_bytes));
+	*bytes = from_bytes;
+}
+
+static void to_sockaddr(const struct sock *s, const struct endpoint *e, struct sockaddr *address,
+                        socklen_t *bytes)
+{
+	if (s->family == AF_INET) {
+		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(e->port)};
+
+		if (IP_IS_V4_VAL(e->ip))
+			in.sin_addr.s_addr = ip_2_ip4(&e->ip)->addr;
+		put_sockaddr(&in, sizeof(in), address, bytes);
+		return;
+	}
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(e->port)};
+
+	if (IP_IS_V6_VAL(e->ip)) {
+		memcpy(in6.sin6_addr.s6_addr, ip_2_ip6(&e->ip)->addr, 16);
+		in6.sin6_scope_id = ip6_addr_zone(ip_2_ip6(&e->ip));
+	} else if (!IP_IS_ANY_TYPE_VAL(e->ip)) {
+		in6.sin6_addr.s6_addr32[2] = htonl(0xffff);
+		in6.sin6_addr.s6_addr32[3] = ip_2_ip4(&e->ip)->addr;
+	}
+	put_sockaddr(&in6, sizeof(in6), address, bytes);
+}
+
+/* --- socket(), bind(), listen(), accept(), connect(), shutdown() --------------------------------- */
+
+static int install(struct sock *s, int flags)
+{
+	int fd;
+
+	if (flags & SOCK_NONBLOCK)
+		s->file.flags |= O_NONBLOCK;
+	fd = fd_install(&s->file, 0, flags & SOCK_CLOEXEC);
+	return fd;
+}
+
+static const struct sock_ops *ops_of(int type, int protocol)
+{
+	if (type == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP))
+		return &tcp_ops;
+	if (type == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP))
+		return &udp_ops;
+	return NULL;
+}
+
+static int do_socket(int family, int type, int protocol)
+{
+	int flags = type & (SOCK_NONBLOCK | SOCK_CLOEXEC), fd;
+	const struct sock_ops *ops = ops_of(type & ~flags, protocol);
+	struct sock *s;
+
+	if (family != AF_INET && family != AF_INET6)
+		return -EAFNOSUPPORT;
+	if (!ops)
+		return -EPROTONOSUPPORT;
+	s = sock_new(family, ops);
+	if (!s)
+		return -ENOMEM;
+	s->ready = ops == &udp_ops ? EPOLLOUT : EPOLLOUT | EPOLLHUP;
+	fd = install(s, flags);
+	if (fd < 0)
+		sock_put(s);
+	return fd;
+}
+
+int socket(int family, int type, int protocol)
+{
+	return (int)libc_result(do_socket(family, type, protocol));
+}
+
+int socketpair(int family, int type, int protocol, int fds[2])
+{
+	(void)family, (void)type, (void)protocol, (void)fds;
+	errno = EAFNOSUPPORT;
+	return -1;
+}
+
+static int do_bind(struct sock *s, const struct sockaddr *address, socklen_t bytes)
+{
+	struct endpoint e;
+	int r = from_sockaddr(s, address, bytes, &e);
+
+	if (r < 0)
+		return r;
+	if (s->bound)
+		return -EINVAL;
+	if (!sock_may_bind(s, &e.ip))
+		return -EADDRNOTAVAIL;
+	if (s->family == AF_INET6 && ip_addr_isany(&e.ip))
+		IP_SET_TYPE_VAL(e.ip, sock_ip_type(s));
+	r = s->ops->bind(s, &e);
+	s->bound = r == 0;
+	return r;
+}
+
+int bind(int fd, const struct sockaddr *address, socklen_t bytes)
+{
+	struct sock *s;
+	int r = sock_get(fd, &s);
+
+	if (r < 0)
+		return (int)libc_result(r);
+	net_lock();
+	r = do_bind(s, address, bytes);
+	net_unlock();
+	sock_put(s);
+	return (int)libc_result(r);
+}
+
+int listen(int fd, int backlog)
+{
+	struct sock *s;
+	int r = sock_get(fd, &s);
+
+	if (r < 0)
+		return (int)libc_result(r);
+	net_lock();
+	r = s->ops->listen ? s->ops->listen(s, backlog) : -EOPNOTSUPP;
+	net_unlock();
+	sock_put(s);
+	return (int)libc_result(r);
+}
+
+/* Take the first waiting connection and give it a descriptor. Returns it, or -errno. */
+static int accept_one(struct sock *s, struct sockaddr *address, socklen_t *bytes, int flags)
+{
+	struct endpoint peer;
+	struct sock *c;
+	int fd;
+
+	if (s->state != SOCK_LISTENING)
+		return s->ops->listen ? -EINVAL : -EOPNOTSUPP;
+	if (list_empty(&s->accepted))
+		return -EAGAIN;
+	c = container_of(s->accepted.next, struct sock, accepted);
+	peer = (struct endpoint){0};
+	c->ops->peer(c, &peer);
+	fd = install(c, flags);
+	if (fd < 0)
+		return fd; /* EMFILE: it goes on waiting */
+	tcp_taken(c);
+	to_sockaddr(c, &peer, address, bytes);
+	return fd;
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
+{
+	uint64_t deadline;
+	struct sock *s;
+	int r;
+
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return (int)libc_result(-EINVAL);
+	r = sock_get(fd, &s);
+	if (r < 0)
+		return (int)libc_result(r);
+	deadline = sock_deadline(s->options.receive_timeout_ns);
+	do {
+		net_lock();
+		r = accept_one(s, address, bytes, flags);
+		net_unlock();
+	} while (r == -EAGAIN && !sock_nonblocking(s, 0) &&
+	         (r = sock_wait(s, EPOLLIN | EPOLLHUP, deadline)) == 0);
+	sock_put(s);
+	return (int)libc_result(r);
+}
+
+int accept(int fd, struct sockaddr *address, socklen_t *bytes)
+{
+	return accept4(fd, address, bytes, 0);
+}
+
+static int start_connect(struct sock *s, const struct sockaddr *address, socklen_t bytes)
+{
+	struct endpoint e;
+	int r;
+
+	if (address && bytes >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC)
+		return s->ops->disconnect(s);
+	r = from_sockaddr(s, address, bytes, &e);
+	if (r < 0)
+		return r;
+	/* Connecting to no address in particular means this machine, as on Linux. */
+	if (ip_addr_isany(&e.ip)) {
+		if (IP_IS_V4_VAL(e.ip))
+			ip_addr_set_ip4_u32_val(e.ip, PP_HTONL(INADDR_LOOPBACK));
+		else
+			ip_addr_set_loopback(true, &e.ip);
+	}
+	return s->ops->connect(s, &e);
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t bytes)
+{
+	uint64_t deadline;
+	struct sock *s;
+	int r = sock_get(fd, &s);
+
+	if (r < 0)
+		return (int)libc_result(r);
+	net_lock();
+	r = start_connect(s, address, bytes);
+	net_unlock();
+	deadline = sock_deadline(s->options.send_timeout_ns);
+	if (r == -EINPROGRESS && !sock_nonblocking(s, 0)) {
+		r = sock_wait(s, EPOLLOUT | EPOLLERR | EPOLLHUP, deadline);
+		net_lock();
+		if (r == 0)
+			r = sock_take_error(s);
+		else if (r == -EAGAIN)
+			r = -EINPROGRESS;
+		net_unlock();
+	}
+	sock_put(s);
+	return (int)libc_result(r);
+}
+
+int shutdown(int fd, int how)
+{
+	struct sock *s;
+	int r = sock_get(fd, &s);
+
+	if (r < 0)
+		return (int)libc_result(r);
+	net_lock();
+	r = how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : s->ops->shutdown(s, how);
+	net_unlock();
+	sock_put(s);
+	return (int)libc_result(r);
+}
+
+/* --- Names ----------------------------------------------------------------------------------- */
+
+static int get_name(int fd, struct sockaddr *address, socklen_t *bytes, bool peer)
+{
+	struct endpoint e = {0};
+	struct sock *s;
+	int r = sock_get(fd, &s);
+
+	if (r < 0)
+		return r;
+	net_lock();
+	if (s->family == AF_INET6)
+		IP_SET_TYPE_VAL(e.ip, IPADDR_TYPE_V6);
+	r = peer ? s->ops->peer(s, &e) : s->ops->local(s, &e);
+	if (r == 0)
+		to_sockaddr(s, &e, address, bytes);
+	net_unlock();
+	sock_put(s);
+	return r;
+}
+
+int getsockname(int fd, struct sockaddr *address, socklen_t *bytes)
+{
+	return (int)libc_result(get_name(fd, address, bytes, false));
+}
+
+int getpeername(int fd, struct sockaddr *address, socklen_t *bytes)
+{
+	return (int)libc_result(get_name(fd, address, bytes, true));
+}
+
+/* --- Sending and receiving ------------------------------------------------------------------------ */
+
+static ssize_t do_send(int fd, struct transfer *t, const struct sockaddr *address, socklen_t bytes)
+{
+	struct endpoint to;
+	struct sock *s;
+	ssize_t r = sock_get(fd, &s);
+
+	if (r < 0)
+		return r;
+	if (address && s->ops->type == SOCK_DGRAM) {
+		r = from_sockaddr(s, address, bytes, &to);
+		t->to = &to;
+	}
+	if (r == 0)
+		r = s->ops->send(s, t);
+	sock_put(s);
+	return r;
+}
+
+ssize_t sendto(int fd, const void *buf, size_t count, int flags, const struct sockaddr *address,
+               socklen_t bytes)
+{
+	struct iovec iov = {.iov_base = (void *)buf, .iov_len = count};
+	struct transfer t = {.iov = &iov, .iov_count = 1, .bytes = count, .flags = flags};
+
+	return libc_result(do_send(fd, &t, address, bytes));
+}
+
+ssize_t send(int fd, const void *buf, size_t count, int flags)
+{
+	return sendto(fd, buf, count, flags, NULL, 0);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t bytes = iov_bytes(msg->msg_iov, (int)msg->msg_iovlen);
+	struct transfer t = {
+	    .iov = msg->msg_iov, .iov_count = (int)msg->msg_iovlen, .flags = flags};
+
+	if (bytes < 0 || msg->msg_controllen)
+		return libc_result(-EINVAL);
+	t.bytes = (size_t)bytes;
+	return libc_result(do_send(fd, &t, msg->msg_name, msg->msg_namelen));
+}
+
+static ssize_t do_receive(int fd, struct transfer *t, struct sockaddr *address, socklen_t *bytes)
+{
+	struct endpoint from;
+	struct sock *s;
+	ssize_t r = sock_get(fd, &s);
+
+	if (r < 0)
+		return r;
+	t->from = address && s->ops->type == SOCK_DGRAM ? &from : NULL;
+	r = s->ops->receive(s, t);
+	if (r >= 0 && t->from)
+		to_sockaddr(s, &from, address, bytes);
+	else if (r >= 0 && bytes)
+		*bytes = 0; /* a stream does not say from whom */
+	sock_put(s);
+	return r;
+}
+
+ssize_t recvfrom(int fd, void *buf, size_t count, int flags, struct sockaddr *address,
+                 socklen_t *bytes)
+{
+	struct iovec iov = {.iov_base = buf, .iov_len = count};
+	struct transfer t = {.iov = &iov, .iov_count = 1, .bytes = count, .flags = flags};
+
+	return libc_result(do_receive(fd, &t, address, bytes));
+}
+
+ssize_t recv(int fd, void *buf, size_t count, int flags)
+{
+	return recvfrom(fd, buf, count, flags, NULL, NULL);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t bytes = iov_bytes(msg->msg_iov, (int)msg->msg_iovlen);
+	struct transfer t = {
+	    .iov = msg->msg_iov, .iov_count = (int)msg->msg_iovlen, .flags = flags};
+
+	if (bytes < 0)
+		return libc_result(-EINVAL);
+	t.bytes = (size_t)bytes;
+	bytes = do_receive(fd, &t, msg->msg_name, &msg->msg_namelen);
+	if (bytes >= 0) {
+		msg->msg_controllen = 0;
+		msg->msg_flags = t.truncated ? MSG_TRUNC : 0;
+	}
+	return libc_result(bytes);
+}
+
+/* There is no urgent data. */
+int sockatmark(int fd)
+{
+	struct sock *s;
+	int r = sock_get(fd, &s);
+
+	if (r == 0)
+		sock_put(s);
+	return (int)libc_result(r);
+}
+
+/* --- Options --------------------------------------------------------------------------------- */
+
+int getsockopt(int fd, int level, int option, void *value, socklen_t *bytes)
+{
+	struct sock *s;
+	int r = sock_get(fd, &s);
+
+	if (r < 0)
+		return (int)libc_result(r);
+	net_lock();
+	r = option_get(s, level, option, value, bytes);
+	net_unlock();
+	sock_put(s);
+	return (int)libc_result(r);
+}
+
+int setsockopt(int fd, int level, int option, const void *value, socklen_t bytes)
+{
+	struct sock *s;
+	int r = sock_get(fd, &s);
+
+	if (r < 0)
+		return (int)libc_result(r);
+	net_lock();
+	r = option_set(s, level, option, value, bytes);
+	net_unlock();
+	sock_put(s);
+	return (int)libc_result(r);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sockets inside: what socket.c (descriptors, addresses), option.c, tcp.c and udp.c share.
+ *
+ * A socket's state is changed under the core lock only. `ready` is its summary, kept up to date by
+ * whoever changes the state, so that poll() is one load and needs no lock.
+ */
+#ifndef NET_SOCKET_H
+#define NET_SOCKET_H
+
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <pith/file.h>
+#include "internal.h"
+
+struct tcp_pcb;
+struct udp_pcb;
+struct sock;
+
+/* An address and a port; with .ip of type IPADDR_TYPE_ANY, any of both families. */
+struct endpoint {
+	ip_addr_t ip;
+	uint16_t port;
+};
+
+/* What setsockopt() has set. Kept here, as lwIP's control block comes and goes. */
+struct sock_options {
+	bool reuse_address, keep_alive, broadcast, no_delay, v6_only, linger;
+	uint8_t ttl, tos, multicast_ttl;
+	bool multicast_loop;
+	uint8_t multicast_if; /* interface index, 0: by routing */
+	uint32_t keep_idle_s, keep_interval_s, keep_count;
+	uint32_t linger_s;
+	uint32_t send_buffer, receive_buffer;         /* bytes; 0: the default */
+	uint64_t send_timeout_ns, receive_timeout_ns; /* 0: none */
+};
+
+/* A call to receive or send. */
+struct transfer {
+	const struct iovec *iov;
+	int iov_count;
+	size_t bytes;              /* in iov */
+	int flags;                 /* MSG_* */
+	struct endpoint *from;     /* receive: filled in if not NULL */
+	const struct endpoint *to; /* send: NULL: the peer */
+	bool truncated;            /* receive: the datagram was longer */
+};
+
+/* Per protocol. All but receive and send are called under the lock; results are 0 or -errno. */
+struct sock_ops {
+	uint8_t type, protocol;
+	int (*bind)(struct sock *s, const struct endpoint *e);
+	int (*listen)(struct sock *s, int backlog);
+	/* Starts; -EINPROGRESS: EPOLLOUT will tell. */
+	int (*connect)(struct sock *s, const struct endpoint *e);
+	int (*disconnect)(struct sock *s);
+	/* Blocking as the descriptor and flags say; bytes or -errno. */
+	ssize_t (*receive)(struct sock *s, struct transfer *t);
+	ssize_t (*send)(struct sock *s, struct transfer *t);
+	int (*shutdown)(struct sock *s, int how);
+	/* Put s->options into effect. */
+	void (*apply_options)(struct sock *s);
+	int (*local)(const struct sock *s, struct endpoint *e);
+	int (*peer)(const struct sock *s, struct endpoint *e); /* -ENOTCONN */
+	size_t (*readable_bytes)(const struct sock *s);
+	/* The descriptor is gone: let go of lwIP's control block. Takes the lock itself. */
+	void (*closed)(struct sock *s);
+};
+extern const struct sock_ops tcp_ops, udp_ops;
+
+enum sock_state {
+	SOCK_NEW,
+	SOCK_LISTENING,
+	SOCK_CONNECTING,
+	SOCK_CONNECTED,
+	SOCK_DEAD, /* was connected; lwIP's control block is gone or no longer ours */
+};
+
+struct membership;
+
+struct sock {
+	struct file file; /* first */
+	const struct sock_ops *ops;
+	uint32_t ready; /* EPOLL*, what poll() says */
+	int error;      /* -errno, to be told once (SO_ERROR) */
+	uint8_t family; /* AF_INET, AF_INET6 */
+	enum sock_state state;
+	bool bound, shut_read, shut_write, eof;
+	bool short_of_memory; /* tcp: lwIP had none for what we wanted to send */
+	union {
+		struct tcp_pcb *tcp;
+		struct udp_pcb *udp;
+	};
+	/*
+	 * Received and not yet read. tcp: one chain of pbufs, head_skip bytes of the first are read
+	 * already. udp: datagrams, chained one after the other.
+	 */
+	struct pbuf *head, *tail;
+	uint32_t queued_bytes;
+	uint16_t head_skip;
+	uint16_t tail_room;   /* tcp: bytes still free behind the last pbuf's, for small segments */
+	uint32_t pieces;      /* pbufs queued */
+	uint32_t unconfirmed; /* tcp: bytes read that lwIP has not been told of yet */
+	/* tcp: a listener's connections that wait for accept(), and the link of one of those */
+	struct list accepted;
+	struct sock *listener;
+	struct waitq lingering;
+	struct list waiting_for_room; /* udp: refused by a full device */
+	struct membership *memberships;
+	struct sock_options options;
+};
+
+/* A new socket with one use and no descriptor; NULL: no memory. */
+struct sock *sock_new(int family, const struct sock_ops *ops);
+
+/* The operations' result is a time to wait until: of options' timeout from now, or TIME_FOREVER. */
+uint64_t sock_deadline(uint64_t timeout_ns);
+/* Is this call not to wait? */
+static inline bool sock_nonblocking(const struct sock *s, int flags)
+{
+	return (flags & MSG_DONTWAIT) || (s->file.flags & O_NONBLOCK);
+}
+/*
+ * Wait, without the lock, until one of events is ready.
+ * Returns 0; -EAGAIN deadline; -EBADF closed
+ */
+int sock_wait(struct sock *s, uint32_t events, uint64_t deadline_ns);
+/* The pending error, which is thereby told; 0 if none. Under the lock. */
+int sock_take_error(struct sock *s);
+
+/* The type lwIP's control block must have for this socket. */
+uint8_t sock_ip_type(const struct sock *s);
+/* Is this an address of ours, or none in particular, or (datagrams) a group? */
+bool sock_may_bind(const struct sock *s, const ip_addr_t *ip);
+
+/* socket_tcp.c: accept() has given c a descriptor; take it from its listener. */
+void tcp_taken(struct sock *c);
+
+/* option.c */
+void options_init(struct sock_options *o);
+int option_get(struct sock *s, int level, int option, void *value, socklen_t *bytes);
+int option_set(struct sock *s, int level, int option, const void *value, socklen_t bytes);
+/* Leave all multicast groups. Under the lock. */
+void memberships_drop(struct sock *s);
+
+#endif

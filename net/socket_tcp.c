@@ -1,0 +1,773 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stream sockets on lwIP's raw TCP.
+ *
+ * lwIP's callbacks queue what arrives as pbufs; receive() copies out of them. send() copies into
+ * lwIP's send queue, the only copy on the way out. Of what was read lwIP is told in lumps, so that most
+ * reads do not touch the connection at all.
+ *
+ * A connection outlives its socket: close() detaches and lwIP does the rest. The socket outlives its
+ * connection: after a reset, or when both directions are closed, what was received can still be read.
+ */
+#include <errno.h>
+#include <string.h>
+#include <pith/irq.h>
+#include <pith/time.h>
+#include "socket.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+/* Beyond so many pbufs queued, small segments are packed into buffers of this size. */
+#define PIECES_LOOSE 64
+#define PACK_BYTES   2000
+#define PACKED_MAX   512
+
+/* --- Readiness ------------------------------------------------------------------------------- */
+
+static uint32_t send_limit(const struct sock *s)
+{
+	uint32_t wanted = s->options.send_buffer;
+
+	return wanted && wanted < net_tcp_send_buffer ? wanted : net_tcp_send_buffer;
+}
+
+/* Bytes that may be queued for sending now. */
+static uint32_t send_room(const struct sock *s)
+{
+	uint32_t limit = send_limit(s), used = net_tcp_send_buffer - tcp_sndbuf(s->tcp);
+
+	return used < limit && tcp_sndqueuelen(s->tcp) < net_tcp_send_queue ? limit - used : 0;
+}
+
+/* As on Linux, writable from a third on: worth waking somebody up for. */
+static bool is_writable(const struct sock *s)
+{
+	return !s->short_of_memory && send_room(s) >= send_limit(s) / 3;
+}
+
+static uint32_t connected_readiness(const struct sock *s)
+{
+	uint32_t ready = 0;
+
+	if (s->head || s->eof || s->shut_read)
+		ready |= EPOLLIN;
+	if (s->eof || s->shut_read)
+		ready |= EPOLLRDHUP;
+	if (s->shut_write || is_writable(s))
+		ready |= EPOLLOUT;
+	if (s->shut_write && (ready & EPOLLRDHUP))
+		ready |= EPOLLHUP;
+	return ready;
+}
+
+static uint32_t readiness(const struct sock *s)
+{
+	uint32_t error = s->error ? EPOLLERR : 0;
+
+	switch (s->state) {
+	case SOCK_NEW: /* with eof: a connection could not be made */
+		return error | EPOLLOUT | EPOLLHUP | (s->eof ? EPOLLIN | EPOLLRDHUP : 0);
+	case SOCK_LISTENING:
+		return list_empty(&s->accepted) ? 0 : EPOLLIN;
+	case SOCK_CONNECTING:
+		return error;
+	case SOCK_CONNECTED:
+		return error | connected_readiness(s);
+	case SOCK_DEAD:
+		break;
+	}
+	return error | EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLRDHUP;
+}
+
+/* After a change: tell whoever waits for what is new. */
+static void update(struct sock *s)
+{
+	uint32_t before = s->ready;
+
+	s->ready = readiness(s);
+	if (s->ready & ~before)
+		ready_notify(&s->file.ready, s->ready & ~before);
+}
+
+/* --- lwIP's control block ------------------------------------------------------------------------ */
+
+static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t bytes);
+static void on_error(void *arg, err_t err);
+
+static void tcp_apply_options(struct sock *s)
+{
+	const struct sock_options *o = &s->options;
+	struct tcp_pcb *pcb = s->tcp;
+
+	if (!pcb)
+		return;
+	pcb->ttl = o->ttl;
+	pcb->tos = o->tos;
+	pcb->so_options &= (u8_t) ~(SOF_REUSEADDR | SOF_KEEPALIVE);
+	pcb->so_options |=
+	    (u8_t)((o->reuse_address ? SOF_REUSEADDR : 0) | (o->keep_alive ? SOF_KEEPALIVE : 0));
+	if (s->state == SOCK_LISTENING) /* a smaller control block: the rest is for connections */
+		return;
+	pcb->keep_idle = o->keep_idle_s * 1000;
+	pcb->keep_intvl = o->keep_interval_s * 1000;
+	pcb->keep_cnt = o->keep_count;
+	if (o->no_delay)
+		tcp_nagle_disable(pcb);
+	else
+		tcp_nagle_enable(pcb);
+	if (o->no_delay && s->state == SOCK_CONNECTED)
+		tcp_output(pcb);
+}
+
+static void attach(struct sock *s, struct tcp_pcb *pcb)
+{
+	s->tcp = pcb;
+	tcp_arg(pcb, s);
+	tcp_recv(pcb, on_receive);
+	tcp_sent(pcb, on_sent);
+	tcp_err(pcb, on_error);
+	tcp_apply_options(s);
+}
+
+/* The connection goes on, or not, without us. */
+static struct tcp_pcb *detach(struct sock *s)
+{
+	struct tcp_pcb *pcb = s->tcp;
+
+	s->tcp = NULL;
+	tcp_arg(pcb, NULL);
+	tcp_recv(pcb, NULL);
+	tcp_sent(pcb, NULL);
+	tcp_err(pcb, NULL);
+	tcp_poll(pcb, NULL, 0);
+	return pcb;
+}
+
+static int need_pcb(struct sock *s)
+{
+	struct tcp_pcb *pcb;
+
+	if (s->tcp)
+		return 0;
+	pcb = tcp_new_ip_type(sock_ip_type(s));
+	if (!pcb)
+		return -ENOBUFS;
+	attach(s, pcb);
+	return 0;
+}
+
+/* Both directions are closed: nothing more can come of the connection that concerns us. */
+static void finish_if_closed(struct sock *s)
+{
+	if (!s->eof || !s->shut_write)
+		return;
+	detach(s);
+	s->state = SOCK_DEAD;
+}
+
+/* --- Callbacks: what arrives ---------------------------------------------------------------------- */
+
+/* Append to the last buffer of the queue, or a fresh one. Returns whether there was one. */
+static bool pack(struct sock *s, struct pbuf *p)
+{
+	struct pbuf *q;
+
+	if (s->tail_room < p->tot_len) {
+		q = pbuf_alloc(PBUF_RAW, PACK_BYTES, PBUF_RAM);
+		if (!q)
+			return false;
+		q->len = q->tot_len = 0;
+		s->tail->next = q;
+		s->tail = q;
+		s->tail_room = PACK_BYTES;
+		s->pieces++;
+	}
+	q = s->tail;
+	pbuf_copy_partial(p, (char *)q->payload + q->len, p->tot_len, 0);
+	q->len += p->tot_len;
+	s->tail_room -= p->tot_len;
+	s->queued_bytes += p->tot_len;
+	pbuf_free(p);
+	return true;
+}
+
+static void enqueue(struct sock *s, struct pbuf *p)
+{
+	if (s->pieces >= PIECES_LOOSE && p->tot_len <= PACKED_MAX && pack(s, p))
+		return;
+	s->queued_bytes += p->tot_len;
+	if (s->head)
+		s->tail->next = p;
+	else
+		s->head = p;
+	for (; p; p = p->next) {
+		s->tail = p;
+		s->pieces++;
+	}
+	s->tail_room = 0;
+}
+
+static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+	struct sock *s = arg;
+
+	(void)err;
+	if (!p) {
+		s->eof = true;
+		finish_if_closed(s);
+		update(s);
+		return ERR_OK;
+	}
+	if (s->shut_read) {
+		tcp_recved(pcb, p->tot_len);
+		pbuf_free(p);
+		return ERR_OK;
+	}
+	enqueue(s, p);
+	s->ready |= EPOLLIN;
+	ready_notify(&s->file.ready, EPOLLIN);
+	return ERR_OK;
+}
+
+static void lingering_done(struct sock *s)
+{
+	s->options.linger = false;
+	waitq_wake_all(&s->lingering);
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t bytes)
+{
+	struct sock *s = arg;
+
+	(void)bytes;
+	s->short_of_memory = false;
+	if (s->file.closed && tcp_sndbuf(pcb) == net_tcp_send_buffer)
+		lingering_done(s);
+	if (!(s->ready & EPOLLOUT))
+		update(s);
+	return ERR_OK;
+}
+
+/* Memory was short when something was to be sent; half a second later there may be some. */
+static err_t on_poll(void *arg, struct tcp_pcb *pcb)
+{
+	struct sock *s = arg;
+
+	tcp_poll(pcb, NULL, 0);
+	s->short_of_memory = false;
+	update(s);
+	return ERR_OK;
+}
+
+/* lwIP has freed the control block. */
+static void on_error(void *arg, err_t err)
+{
+	struct sock *s = arg;
+	bool connecting = s->state == SOCK_CONNECTING;
+
+	s->tcp = NULL;
+	if (err == ERR_RST)
+		s->error = connecting ? -ECONNREFUSED : s->eof ? -EPIPE : -ECONNRESET;
+	else if (err != ERR_CLSD)
+		s->error = net_abort_error;
+	s->state = connecting ? SOCK_NEW : SOCK_DEAD;
+	s->eof = true;
+	if (s->file.closed)
+		lingering_done(s);
+	update(s);
+}
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	struct sock *s = arg;
+
+	(void)pcb, (void)err;
+	s->state = SOCK_CONNECTED;
+	update(s);
+	return ERR_OK;
+}
+
+static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	struct sock *s = arg, *c;
+
+	if (err != ERR_OK || !pcb)
+		return ERR_VAL; /* no memory for a connection: the peer will ask again */
+	c = sock_new(s->family, &tcp_ops);
+	if (!c)
+		return ERR_MEM;
+	c->options = s->options;
+	c->state = SOCK_CONNECTED;
+	c->bound = true;
+	attach(c, pcb);
+	c->ready = readiness(c);
+	c->listener = s;
+	tcp_backlog_delayed(pcb);
+	list_add_tail(&s->accepted, &c->accepted);
+	s->ready |= EPOLLIN;
+	ready_notify(&s->file.ready, EPOLLIN);
+	return ERR_OK;
+}
+
+void tcp_taken(struct sock *c)
+{
+	struct sock *s = c->listener;
+
+	list_remove(&c->accepted);
+	c->listener = NULL;
+	if (c->tcp)
+		tcp_backlog_accepted(c->tcp);
+	s->ready = readiness(s);
+}
+
+/* --- Receiving ------------------------------------------------------------------------------- */
+
+/*
+ * lwIP may open the window by so many bytes again. It tells the peer only in steps of
+ * TCP_WND_UPDATE_THRESHOLD, so smaller numbers are saved up.
+ */
+static void confirm(struct sock *s, uint32_t bytes)
+{
+	s->unconfirmed += bytes;
+	if (!s->tcp || s->unconfirmed < TCP_WND_UPDATE_THRESHOLD)
+		return;
+	while (s->unconfirmed && s->tcp) {
+		u16_t n = (u16_t)LWIP_MIN(s->unconfirmed, UINT16_MAX);
+
+		s->unconfirmed -= n;
+		tcp_recved(s->tcp, n);
+	}
+}
+
+/* The first pbuf is read. */
+static void drop_head(struct sock *s)
+{
+	struct pbuf *p = s->head;
+
+	s->head = p->next;
+	s->head_skip = 0;
+	s->pieces--;
+	if (!s->head)
+		s->tail_room = 0;
+	p->next = NULL;
+	pbuf_free(p);
+}
+
+static size_t peek(const struct sock *s, const struct transfer *t)
+{
+	size_t done = 0;
+	u16_t skip = s->head_skip;
+
+	for (const struct pbuf *p = s->head; p && done < t->bytes; p = p->next, skip = 0)
+		done += iov_put(t->iov, t->iov_count, done, (char *)p->payload + skip,
+		                LWIP_MIN((size_t)(p->len - skip), t->bytes - done));
+	return done;
+}
+
+/* What is here, up to the rest of t after done bytes. */
+static size_t take(struct sock *s, const struct transfer *t, size_t done)
+{
+	size_t start = done;
+
+	while (s->head && done < t->bytes) {
+		struct pbuf *p = s->head;
+		u16_t left = p->len - s->head_skip;
+		u16_t n = (u16_t)LWIP_MIN((size_t)left, t->bytes - done);
+
+		iov_put(t->iov, t->iov_count, done, (char *)p->payload + s->head_skip, n);
+		done += n;
+		s->head_skip += n;
+		if (n == left)
+			drop_head(s);
+	}
+	s->queued_bytes -= (uint32_t)(done - start);
+	return done - start;
+}
+
+static ssize_t read_some(struct sock *s, const struct transfer *t, size_t done)
+{
+	size_t n;
+
+	if (!s->head) {
+		if (s->error)
+			return sock_take_error(s);
+		if (s->state == SOCK_DEAD ||
+		    (s->state == SOCK_CONNECTED && (s->eof || s->shut_read)))
+			return 0;
+		return s->state == SOCK_CONNECTED || s->state == SOCK_CONNECTING ? -EAGAIN
+		                                                                 : -ENOTCONN;
+	}
+	if (t->flags & MSG_PEEK)
+		return (ssize_t)peek(s, t);
+	n = take(s, t, done);
+	confirm(s, (uint32_t)n);
+	if (!s->head)
+		s->ready = readiness(s);
+	return (ssize_t)n;
+}
+
+static ssize_t tcp_receive(struct sock *s, struct transfer *t)
+{
+	bool all = (t->flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL;
+	uint64_t deadline = 0;
+	size_t done = 0;
+	ssize_t r;
+
+	if (!t->bytes)
+		return 0;
+	for (;;) {
+		net_lock();
+		r = read_some(s, t, done);
+		net_unlock();
+		if (r > 0)
+			done += (size_t)r;
+		if (done == t->bytes || (done && !all) || (r <= 0 && r != -EAGAIN) ||
+		    sock_nonblocking(s, t->flags))
+			break;
+		if (!deadline)
+			deadline = sock_deadline(s->options.receive_timeout_ns);
+		r = sock_wait(s, EPOLLIN | EPOLLERR | EPOLLHUP, deadline);
+		if (r < 0)
+			break;
+	}
+	return done ? (ssize_t)done : r;
+}
+
+/* --- Sending --------------------------------------------------------------------------------- */
+
+static void wait_for_memory(struct sock *s)
+{
+	s->short_of_memory = true;
+	tcp_poll(s->tcp, on_poll, 500 / TCP_SLOW_INTERVAL);
+}
+
+/*
+ * Queue count bytes. Returns how many of them there was room for. more: others follow at once, do not
+ * ask the peer to hand this on.
+ */
+static size_t queue_bytes(struct sock *s, const char *bytes, size_t count, bool more)
+{
+	size_t done = 0;
+
+	while (done < count) {
+		size_t n = LWIP_MIN(LWIP_MIN(count - done, send_room(s)), UINT16_MAX);
+		u8_t flags = TCP_WRITE_FLAG_COPY;
+
+		if (more || done + n < count)
+			flags |= TCP_WRITE_FLAG_MORE;
+		if (n == 0)
+			break;
+		if (tcp_write(s->tcp, bytes + done, (u16_t)n, flags) != ERR_OK) {
+			wait_for_memory(s);
+			break;
+		}
+		done += n;
+	}
+	return done;
+}
+
+static size_t queue_iov(struct sock *s, const struct transfer *t, size_t skip)
+{
+	size_t done = 0;
+
+	for (int i = 0; i < t->iov_count; i++) {
+		const struct iovec *v = &t->iov[i];
+		bool more = i + 1 < t->iov_count || (t->flags & MSG_MORE);
+		size_t n;
+
+		if (skip >= v->iov_len) {
+			skip -= v->iov_len;
+			continue;
+		}
+		n = queue_bytes(s, (const char *)v->iov_base + skip, v->iov_len - skip, more);
+		done += n;
+		if (n < v->iov_len - skip)
+			break;
+		skip = 0;
+	}
+	return done;
+}
+
+static ssize_t write_some(struct sock *s, const struct transfer *t, size_t skip)
+{
+	size_t done;
+
+	if (s->error)
+		return sock_take_error(s);
+	if (s->state == SOCK_CONNECTING)
+		return -EAGAIN;
+	if (s->state != SOCK_CONNECTED || s->shut_write)
+		return -EPIPE;
+	done = queue_iov(s, t, skip);
+	if (done && !(t->flags & MSG_MORE))
+		tcp_output(s->tcp);
+	if (!is_writable(s))
+		s->ready &= ~EPOLLOUT;
+	return done || skip == t->bytes ? (ssize_t)done : -EAGAIN;
+}
+
+static ssize_t tcp_send(struct sock *s, struct transfer *t)
+{
+	uint64_t deadline = 0;
+	size_t done = 0;
+	ssize_t r;
+
+	for (;;) {
+		net_lock();
+		r = write_some(s, t, done);
+		net_unlock();
+		if (r > 0)
+			done += (size_t)r;
+		if (done == t->bytes || (r < 0 && r != -EAGAIN) || sock_nonblocking(s, t->flags))
+			break;
+		if (!deadline)
+			deadline = sock_deadline(s->options.send_timeout_ns);
+		r = sock_wait(s, EPOLLOUT | EPOLLERR | EPOLLHUP, deadline);
+		if (r < 0)
+			break;
+	}
+	return done ? (ssize_t)done : r;
+}
+
+/* --- Connections ----------------------------------------------------------------------------- */
+
+static int tcp_sock_bind(struct sock *s, const struct endpoint *e)
+{
+	int r = need_pcb(s);
+
+	return r < 0 ? r : net_errno(tcp_bind(s->tcp, &e->ip, e->port));
+}
+
+static int bind_anywhere(struct sock *s)
+{
+	struct endpoint e = {0};
+	int r;
+
+	if (s->bound)
+		return 0;
+	IP_SET_TYPE_VAL(e.ip, sock_ip_type(s));
+	r = tcp_sock_bind(s, &e);
+	s->bound = r == 0;
+	return r;
+}
+
+/* lwIP counts in 8 bits, and counts connections whose handshake is under way too. */
+static u8_t lwip_backlog(int backlog)
+{
+	return (u8_t)LWIP_MIN(LWIP_MAX(backlog, 0) + 1, UINT8_MAX);
+}
+
+static int tcp_sock_listen(struct sock *s, int backlog)
+{
+	struct tcp_pcb *pcb;
+	err_t err;
+	int r;
+
+	if (s->state == SOCK_LISTENING) {
+		tcp_backlog_set(s->tcp, lwip_backlog(backlog));
+		return 0;
+	}
+	if (s->state != SOCK_NEW)
+		return -EINVAL;
+	r = bind_anywhere(s);
+	if (r < 0)
+		return r;
+	pcb = tcp_listen_with_backlog_and_err(s->tcp, lwip_backlog(backlog), &err);
+	if (!pcb)
+		return net_errno(err);
+	s->tcp = pcb;
+	s->state = SOCK_LISTENING;
+	s->eof = false;
+	tcp_arg(pcb, s);
+	tcp_accept(pcb, on_accept);
+	update(s);
+	return 0;
+}
+
+static int tcp_sock_connect(struct sock *s, const struct endpoint *e)
+{
+	err_t err;
+	int r;
+
+	if (s->state == SOCK_CONNECTING)
+		return -EALREADY;
+	if (s->state != SOCK_NEW)
+		return -EISCONN;
+	r = need_pcb(s);
+	if (r < 0)
+		return r;
+	s->eof = false;
+	err = tcp_connect(s->tcp, &e->ip, e->port, on_connected);
+	if (err == ERR_BUF || err == ERR_USE)
+		return -EADDRNOTAVAIL;
+	if (err != ERR_OK)
+		return net_errno(err);
+	s->bound = true;
+	s->state = SOCK_CONNECTING;
+	s->ready = readiness(s);
+	return -EINPROGRESS;
+}
+
+/* Let go of the connection, rudely or not. */
+static void leave(struct sock *s, bool reset)
+{
+	struct tcp_pcb *pcb;
+
+	if (!s->tcp)
+		return;
+	/* What was read counts as read, else lwIP would reset for unread data. */
+	if (s->unconfirmed)
+		tcp_recved(s->tcp, (u16_t)s->unconfirmed);
+	pcb = detach(s);
+	if (reset)
+		tcp_abort(pcb);
+	else
+		tcp_close(pcb);
+}
+
+static void drop_queue(struct sock *s)
+{
+	if (s->head)
+		pbuf_free(s->head);
+	s->head = NULL;
+	s->head_skip = s->tail_room = 0;
+	s->queued_bytes = s->pieces = 0;
+}
+
+/* The connections that nobody accepted are reset. */
+static void stop_listening(struct sock *s)
+{
+	struct tcp_pcb *pcb = s->tcp;
+
+	while (!list_empty(&s->accepted)) {
+		struct sock *c = container_of(s->accepted.next, struct sock, accepted);
+
+		tcp_taken(c);
+		drop_queue(c);
+		leave(c, true);
+		file_put(&c->file);
+	}
+	s->tcp = NULL;
+	s->state = SOCK_NEW;
+	s->bound = false;
+	tcp_accept(pcb, NULL);
+	tcp_arg(pcb, NULL);
+	tcp_close(pcb);
+}
+
+static int tcp_sock_disconnect(struct sock *s)
+{
+	if (s->state == SOCK_LISTENING)
+		stop_listening(s);
+	drop_queue(s);
+	leave(s, s->state == SOCK_CONNECTED);
+	s->state = SOCK_NEW;
+	s->bound = s->eof = s->shut_read = s->shut_write = false;
+	s->unconfirmed = 0;
+	s->error = 0;
+	update(s);
+	return 0;
+}
+
+static int tcp_sock_shutdown(struct sock *s, int how)
+{
+	err_t err = ERR_OK;
+
+	if (s->state == SOCK_LISTENING && how != SHUT_WR) {
+		stop_listening(s);
+		update(s);
+		return 0;
+	}
+	if (s->state != SOCK_CONNECTED)
+		return -ENOTCONN;
+	if (how != SHUT_WR)
+		s->shut_read = true;
+	if (how != SHUT_RD && !s->shut_write) {
+		s->shut_write = true;
+		err = tcp_shutdown(s->tcp, 0, 1);
+		finish_if_closed(s);
+	}
+	update(s);
+	return net_errno(err);
+}
+
+/* --- Names, the end -------------------------------------------------------------------------- */
+
+static int tcp_sock_local(const struct sock *s, struct endpoint *e)
+{
+	if (s->tcp) {
+		e->ip = s->tcp->local_ip;
+		e->port = s->tcp->local_port;
+	}
+	return 0;
+}
+
+static int tcp_sock_peer(const struct sock *s, struct endpoint *e)
+{
+	if (s->state != SOCK_CONNECTED)
+		return -ENOTCONN;
+	e->ip = s->tcp->remote_ip;
+	e->port = s->tcp->remote_port;
+	return 0;
+}
+
+static size_t tcp_readable_bytes(const struct sock *s)
+{
+	return s->queued_bytes;
+}
+
+/* SO_LINGER: until the peer has acknowledged everything, or the time is over. */
+static void wait_lingering(struct sock *s)
+{
+	uint64_t deadline = time_now_ns() + s->options.linger_s * NS_PER_S;
+	unsigned long flags = irq_save();
+
+	while (s->options.linger && waitq_wait(&s->lingering, deadline) == 0)
+		;
+	irq_restore(flags);
+}
+
+static bool must_linger(const struct sock *s)
+{
+	return s->options.linger && s->options.linger_s && s->state == SOCK_CONNECTED && !s->head &&
+	       tcp_sndbuf(s->tcp) != net_tcp_send_buffer;
+}
+
+static void tcp_sock_closed(struct sock *s)
+{
+	bool linger, reset;
+
+	net_lock();
+	reset = s->head || (s->options.linger && !s->options.linger_s);
+	linger = must_linger(s);
+	if (linger)
+		tcp_output(s->tcp);
+	net_unlock();
+	if (linger)
+		wait_lingering(s);
+	net_lock();
+	if (s->state == SOCK_LISTENING)
+		stop_listening(s);
+	drop_queue(s);
+	leave(s, reset && s->state == SOCK_CONNECTED);
+	s->state = SOCK_DEAD;
+	net_unlock();
+}
+
+const struct sock_ops tcp_ops = {
+    .type = SOCK_STREAM,
+    .protocol = IPPROTO_TCP,
+    .bind = tcp_sock_bind,
+    .listen = tcp_sock_listen,
+    .connect = tcp_sock_connect,
+    .disconnect = tcp_sock_disconnect,
+    .receive = tcp_receive,
+    .send = tcp_send,
+    .shutdown = tcp_sock_shutdown,
+    .apply_options = tcp_apply_options,
+    .local = tcp_sock_local,
+    .peer = tcp_sock_peer,
+    .readable_bytes = tcp_readable_bytes,
+    .closed = tcp_sock_closed,
+};

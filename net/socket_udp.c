@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Datagram sockets on lwIP's raw UDP.
+ *
+ * Received datagrams are chained one after the other: the last pbuf of each is the one whose length
+ * is all that is left (len == tot_len). Where a datagram came from is noted in front of its bytes,
+ * where its IP and UDP headers have been: there is room for 28 bytes at least.
+ */
+#include <errno.h>
+#include <string.h>
+#include "socket.h"
+#include "lwip/ip.h"
+#include "lwip/udp.h"
+
+#define DATAGRAM_MAX       65507 /* UINT16_MAX less the headers of IPv4 and UDP */
+#define PACKET_OVERHEAD    128   /* what a queued datagram costs beyond its bytes, about */
+#define RECEIVE_BUFFER_MIN (64 * 1024)
+
+struct origin {
+	uint8_t type, zone; /* lwIP's IPADDR_TYPE_V4 or V6 */
+	uint16_t port;
+	uint32_t address[4];
+};
+_Static_assert(sizeof(struct origin) <= IP_HLEN + UDP_HLEN, "takes the headers' place");
+
+uint32_t udp_overflows;
+static struct list refused = LIST_INIT(refused); /* sockets that found a device full */
+
+/* --- Receiving ------------------------------------------------------------------------------- */
+
+static uint32_t receive_limit(const struct sock *s)
+{
+	uint32_t usual = LWIP_MAX(4 * net_tcp_window, RECEIVE_BUFFER_MIN);
+
+	return s->options.receive_buffer ? LWIP_MIN(s->options.receive_buffer, 4 * usual) : usual;
+}
+
+static void note_origin(struct pbuf *p, const ip_addr_t *ip, uint16_t port)
+{
+	struct origin o = {.type = IP_GET_TYPE(ip), .port = port};
+
+	if (IP_IS_V6(ip)) {
+		o.zone = (uint8_t)ip6_addr_zone(ip_2_ip6(ip));
+		memcpy(o.address, ip_2_ip6(ip)->addr, 16);
+	} else {
+		o.address[0] = ip_2_ip4(ip)->addr;
+	}
+	memcpy((char *)p->payload - sizeof(o), &o, sizeof(o));
+}
+
+static void read_origin(const struct pbuf *p, struct endpoint *e)
+{
+	struct origin o;
+
+	memcpy(&o, (char *)p->payload - sizeof(o), sizeof(o));
+	memset(e, 0, sizeof(*e));
+	IP_SET_TYPE_VAL(e->ip, o.type);
+	e->port = o.port;
+	if (o.type == IPADDR_TYPE_V6) {
+		memcpy(ip_2_ip6(&e->ip)->addr, o.address, 16);
+		ip6_addr_set_zone(ip_2_ip6(&e->ip), o.zone);
+	} else {
+		ip_2_ip4(&e->ip)->addr = o.address[0];
+	}
+}
+
+static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *ip,
+                        u16_t port)
+{
+	struct sock *s = arg;
+
+	(void)pcb;
+	if (s->shut_read || s->queued_bytes + p->tot_len + PACKET_OVERHEAD > receive_limit(s)) {
+		udp_overflows++;
+		pbuf_free(p);
+		return;
+	}
+	note_origin(p, ip, port);
+	s->queued_bytes += p->tot_len + PACKET_OVERHEAD;
+	if (s->head)
+		s->tail->next = p;
+	else
+		s->head = p;
+	for (; p; p = p->next)
+		s->tail = p;
+	s->ready |= EPOLLIN;
+	ready_notify(&s->file.ready, EPOLLIN);
+}
+
+static struct pbuf *last_of(struct pbuf *p)
+{
+	while (p->len != p->tot_len)
+		p = p->next;
+	return p;
+}
+
+/* Take the first datagram off the queue. */
+static void drop_first(struct sock *s)
+{
+	struct pbuf *p = s->head, *last = last_of(p);
+
+	s->queued_bytes -= p->tot_len + PACKET_OVERHEAD;
+	s->head = last->next;
+	last->next = NULL;
+	pbuf_free(p);
+	if (!s->head && !s->shut_read)
+		s->ready &= ~EPOLLIN;
+}
+
+static size_t copy_out(const struct pbuf *p, const struct transfer *t)
+{
+	size_t done = 0, bytes = LWIP_MIN((size_t)p->tot_len, t->bytes);
+
+	for (; done < bytes; p = p->next)
+		done += iov_put(t->iov, t->iov_count, done, p->payload,
+		                LWIP_MIN((size_t)p->len, bytes - done));
+	return done;
+}
+
+static ssize_t receive_one(struct sock *s, struct transfer *t)
+{
+	struct pbuf *p = s->head;
+	size_t bytes, total;
+
+	if (s->error)
+		return sock_take_error(s);
+	if (!p)
+		return s->shut_read ? 0 : -EAGAIN;
+	if (t->from)
+		read_origin(p, t->from);
+	total = p->tot_len;
+	bytes = copy_out(p, t);
+	t->truncated = bytes < total;
+	if (!(t->flags & MSG_PEEK))
+		drop_first(s);
+	return (ssize_t)(t->flags & MSG_TRUNC ? total : bytes);
+}
+
+static ssize_t udp_receive(struct sock *s, struct transfer *t)
+{
+	uint64_t deadline = 0;
+	ssize_t r;
+
+	for (;;) {
+		net_lock();
+		r = receive_one(s, t);
+		net_unlock();
+		if (r != -EAGAIN || sock_nonblocking(s, t->flags))
+			return r;
+		if (!deadline)
+			deadline = sock_deadline(s->options.receive_timeout_ns);
+		r = sock_wait(s, EPOLLIN | EPOLLERR, deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* --- lwIP's control block ------------------------------------------------------------------------ */
+
+static void udp_apply_options(struct sock *s)
+{
+	const struct sock_options *o = &s->options;
+	struct udp_pcb *pcb = s->udp;
+
+	if (!pcb)
+		return;
+	pcb->ttl = o->ttl;
+	pcb->tos = o->tos;
+	pcb->so_options =
+	    (u8_t)((o->reuse_address ? SOF_REUSEADDR : 0) | (o->broadcast ? SOF_BROADCAST : 0));
+	udp_set_multicast_ttl(pcb, o->multicast_ttl);
+	udp_set_multicast_netif_index(pcb, o->multicast_if);
+	if (o->multicast_loop)
+		udp_set_flags(pcb, UDP_FLAGS_MULTICAST_LOOP);
+	else
+		udp_clear_flags(pcb, UDP_FLAGS_MULTICAST_LOOP);
+}
+
+static int need_pcb(struct sock *s)
+{
+	if (s->udp)
+		return 0;
+	s->udp = udp_new_ip_type(sock_ip_type(s));
+	if (!s->udp)
+		return -ENOBUFS;
+	udp_recv(s->udp, on_datagram, s);
+	udp_apply_options(s);
+	return 0;
+}
+
+static int udp_sock_bind(struct sock *s, const struct endpoint *e)
+{
+	int r = need_pcb(s);
+
+	return r < 0 ? r : net_errno(udp_bind(s->udp, &e->ip, e->port));
+}
+
+static int need_bound_pcb(struct sock *s)
+{
+	struct endpoint e = {0};
+	int r;
+
+	if (s->bound)
+		return 0;
+	IP_SET_TYPE_VAL(e.ip, sock_ip_type(s));
+	r = udp_sock_bind(s, &e);
+	s->bound = r == 0;
+	return r;
+}
+
+/* --- Sending --------------------------------------------------------------------------------- */
+
+static void room_again(struct sock *s)
+{
+	list_remove(&s->waiting_for_room);
+	s->ready |= EPOLLOUT;
+	ready_notify(&s->file.ready, EPOLLOUT);
+}
+
+void udp_room(void)
+{
+	while (!list_empty(&refused))
+		room_again(container_of(refused.next, struct sock, waiting_for_room));
+}
+
+static bool is_broadcast(const ip_addr_t *ip)
+{
+	struct netif *netif;
+
+	if (!IP_IS_V4(ip))
+		return false;
+	NETIF_FOREACH(netif)
+	{
+		if (ip4_addr_isbroadcast_u32(ip_2_ip4(ip)->addr, netif))
+			return true;
+	}
+	return false;
+}
+
+/* Where to: a copy, as lwIP sorts out link-local zones in place. */
+static int destination(struct sock *s, const struct transfer *t, struct endpoint *e)
+{
+	if (!t->to && s->state != SOCK_CONNECTED)
+		return -EDESTADDRREQ;
+	if (t->to)
+		*e = *t->to;
+	else
+		*e = (struct endpoint){s->udp->remote_ip, s->udp->remote_port};
+	if (!e->port)
+		return -EINVAL;
+	return is_broadcast(&e->ip) && !s->options.broadcast ? -EACCES : 0;
+}
+
+static int send_pbuf(struct sock *s, struct pbuf *p, const struct endpoint *e)
+{
+	err_t err = udp_sendto(s->udp, p, &e->ip, e->port);
+
+	if (err != ERR_MEM || ports_writable())
+		return net_errno(err);
+	list_remove(&s->waiting_for_room);
+	list_add_tail(&refused, &s->waiting_for_room);
+	s->ready &= ~EPOLLOUT;
+	return -EAGAIN;
+}
+
+static ssize_t send_one(struct sock *s, const struct transfer *t)
+{
+	struct endpoint e;
+	struct pbuf *p;
+	int r;
+
+	if (s->error)
+		return sock_take_error(s);
+	if (s->shut_write)
+		return -EPIPE;
+	if (t->bytes > DATAGRAM_MAX)
+		return -EMSGSIZE;
+	r = destination(s, t, &e);
+	if (r == 0)
+		r = need_bound_pcb(s);
+	if (r < 0)
+		return r;
+	p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)t->bytes, PBUF_RAM);
+	if (!p)
+		return -ENOBUFS;
+	iov_get(t->iov, t->iov_count, 0, p->payload, t->bytes);
+	r = send_pbuf(s, p, &e);
+	pbuf_free(p);
+	return r < 0 ? r : (ssize_t)t->bytes;
+}
+
+static ssize_t udp_socket_send(struct sock *s, struct transfer *t)
+{
+	uint64_t deadline = 0;
+	ssize_t r;
+
+	for (;;) {
+		net_lock();
+		r = send_one(s, t);
+		net_unlock();
+		if (r != -EAGAIN || sock_nonblocking(s, t->flags))
+			return r;
+		if (!deadline)
+			deadline = sock_deadline(s->options.send_timeout_ns);
+		r = sock_wait(s, EPOLLOUT | EPOLLERR, deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* --- The rest -------------------------------------------------------------------------------- */
+
+static int udp_sock_connect(struct sock *s, const struct endpoint *e)
+{
+	int r = need_bound_pcb(s);
+
+	if (r < 0)
+		return r;
+	if (!ip_route(&s->udp->local_ip, &e->ip))
+		return -ENETUNREACH;
+	if (is_broadcast(&e->ip) && !s->options.broadcast)
+		return -EACCES;
+	r = net_errno(udp_connect(s->udp, &e->ip, e->port));
+	if (r == 0)
+		s->state = SOCK_CONNECTED;
+	return r;
+}
+
+static int udp_sock_disconnect(struct sock *s)
+{
+	if (s->udp)
+		udp_disconnect(s->udp);
+	s->state = SOCK_NEW;
+	return 0;
+}
+
+static int udp_sock_shutdown(struct sock *s, int how)
+{
+	if (s->state != SOCK_CONNECTED)
+		return -ENOTCONN;
+	if (how != SHUT_WR) {
+		s->shut_read = true;
+		s->ready |= EPOLLIN | EPOLLRDHUP;
+	}
+	if (how != SHUT_RD)
+		s->shut_write = true;
+	if (s->shut_read && s->shut_write)
+		s->ready |= EPOLLHUP;
+	ready_notify(&s->file.ready, s->ready);
+	return 0;
+}
+
+/* A connected socket's address is the one it would send from. */
+static int udp_sock_local(const struct sock *s, struct endpoint *e)
+{
+	const ip_addr_t *source = NULL;
+	struct netif *netif;
+
+	if (!s->udp)
+		return 0;
+	e->ip = s->udp->local_ip;
+	e->port = s->udp->local_port;
+	if (s->state != SOCK_CONNECTED || !ip_addr_isany(&e->ip))
+		return 0;
+	netif = ip_route(&s->udp->local_ip, &s->udp->remote_ip);
+	if (netif)
+		source = ip_netif_get_local_ip(netif, &s->udp->remote_ip);
+	if (source)
+		e->ip = *source;
+	return 0;
+}
+
+static int udp_sock_peer(const struct sock *s, struct endpoint *e)
+{
+	if (s->state != SOCK_CONNECTED)
+		return -ENOTCONN;
+	e->ip = s->udp->remote_ip;
+	e->port = s->udp->remote_port;
+	return 0;
+}
+
+static size_t udp_readable_bytes(const struct sock *s)
+{
+	return s->head ? s->head->tot_len : 0;
+}
+
+static void udp_sock_closed(struct sock *s)
+{
+	net_lock();
+	list_remove(&s->waiting_for_room);
+	while (s->head)
+		drop_first(s);
+	if (s->udp)
+		udp_remove(s->udp);
+	s->udp = NULL;
+	s->state = SOCK_DEAD;
+	s->shut_read = s->shut_write = true;
+	net_unlock();
+}
+
+const struct sock_ops udp_ops = {
+    .type = SOCK_DGRAM,
+    .protocol = IPPROTO_UDP,
+    .bind = udp_sock_bind,
+    .connect = udp_sock_connect,
+    .disconnect = udp_sock_disconnect,
+    .receive = udp_receive,
+    .send = udp_socket_send,
+    .shutdown = udp_sock_shutdown,
+    .apply_options = udp_apply_options,
+    .local = udp_sock_local,
+    .peer = udp_sock_peer,
+    .readable_bytes = udp_readable_bytes,
+    .closed = udp_sock_closed,
+};

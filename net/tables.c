@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Those modules of lwIP's whose tables are private to their file, and what timers.c has to know
+ * about the tables: lwIP's files are included here instead of being compiled on their own.
+ */
+#include "internal.h"
+#include "core/ipv4/etharp.c"
+#include "core/dns.c"
+
+uint32_t arp_due(void)
+{
+	uint32_t due = TIMER_NEVER;
+
+	for (int i = 0; i < ARP_TABLE_SIZE; i++) {
+		if (arp_table[i].state == ETHARP_STATE_EMPTY)
+			continue;
+		if (arp_table[i].state != ETHARP_STATE_STABLE)
+			return 1;
+		due = LWIP_MIN(due, (uint32_t)ARP_MAXAGE - arp_table[i].ctime);
+	}
+	return due;
+}
+
+void arp_skip(uint32_t intervals)
+{
+	for (int i = 0; i < ARP_TABLE_SIZE; i++) {
+		if (arp_table[i].state != ETHARP_STATE_EMPTY)
+			arp_table[i].ctime =
+			    (u16_t)LWIP_MIN(arp_table[i].ctime + intervals, ARP_MAXAGE - 1u);
+	}
+}
+
+/* Answers that are known grow old by dns_skip(), which is in time before each question. */
+uint32_t dns_due(void)
+{
+	for (int i = 0; i < DNS_TABLE_SIZE; i++) {
+		if (dns_table[i].state == DNS_STATE_NEW || dns_table[i].state == DNS_STATE_ASKING)
+			return 1;
+	}
+	return TIMER_NEVER;
+}
+
+void dns_skip(uint32_t intervals)
+{
+	for (int i = 0; i < DNS_TABLE_SIZE; i++) {
+		struct dns_table_entry *e = &dns_table[i];
+
+		if (e->state != DNS_STATE_DONE)
+			continue;
+		if (e->ttl <= intervals)
+			e->state = DNS_STATE_UNUSED;
+		else
+			e->ttl -= intervals;
+	}
+}
