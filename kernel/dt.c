@@ -279,7 +279,7 @@ static inline bool may_be_noted(char first)
 	const uint64_t letters =
 	    1ull << ('#' % 64) | 1ull << ('c' % 64) | 1ull << ('p' % 64) | 1ull << ('s' % 64);
 
-	return letters >> (first % 64) & 1;
+	return letters >> ((uint8_t)first % 64) & 1;
 }
 
 static inline int property(struct walk *w)
