@@ -58,3 +58,11 @@ HOST_TESTS += gicv2 gicv3 pl011
 gicv2_SRCS := kernel/irq.c drivers/gic.c
 gicv3_SRCS := kernel/irq.c drivers/gic.c
 pl011_SRCS :=
+
+# POSIX calls, under other names: the test's own libc keeps its own.
+posix_names := $(foreach f,close dup dup2 dup3 fcntl fstat ioctl isatty lseek pipe pipe2 poll ppoll \
+	pread pselect pwrite read readv select write writev epoll_create epoll_create1 epoll_ctl \
+	epoll_pwait epoll_wait eventfd eventfd_read eventfd_write,-D$(f)=pith_$(f))
+HOST_TESTS += fd
+fd_SRCS := kernel/fd.c kernel/rw.c
+fd_CFLAGS := $(posix_names)
