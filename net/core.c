@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <pith/bootargs.h>
 #include <pith/init.h>
 #include <pith/irq.h>
@@ -142,8 +143,8 @@ static void log_ip4(const struct netif *netif)
 		klog("%s: no IPv4 address", netif_label(netif));
 		return;
 	}
-	ip4addr_ntoa_r(netif_ip4_addr(netif), address, sizeof(address));
-	ip4addr_ntoa_r(netif_ip4_gw(netif), gateway, sizeof(gateway));
+	inet_ntop(AF_INET, netif_ip4_addr(netif), address, sizeof(address));
+	inet_ntop(AF_INET, netif_ip4_gw(netif), gateway, sizeof(gateway));
 	klog("%s: address %s/%u by %s, gateway %s", netif_label(netif), address, bits,
 	     address_origin(netif), gateway);
 }
@@ -154,7 +155,7 @@ static void log_ip6(const struct netif *netif, int index)
 
 	if (!ip6_addr_ispreferred(netif_ip6_addr_state(netif, index)))
 		return;
-	ip6addr_ntoa_r(netif_ip6_addr(netif, index), address, sizeof(address));
+	inet_ntop(AF_INET6, netif_ip6_addr(netif, index)->addr, address, sizeof(address));
 	klog("%s: address %s", netif_label(netif), address);
 }
 

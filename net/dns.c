@@ -71,7 +71,7 @@ struct target {
 };
 #define TARGETS_MAX 2
 
-/* "fe80::1%net0" or "%2". */
+/* "fe80::1%eth0" or "%2". */
 static int parse_scope(const char *scope, uint32_t *scope_id)
 {
 	char *end;

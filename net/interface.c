@@ -56,6 +56,8 @@ struct if_nameindex *if_nameindex(void)
 	net_lock();
 	NETIF_FOREACH(netif)
 	{
+		if (count > NET_INTERFACES_MAX)
+			break;
 		strcpy(all->name[count], netif_label(netif));
 		all->entry[count].if_index = netif_get_index(netif);
 		all->entry[count].if_name = all->name[count];

@@ -44,7 +44,6 @@ struct port {
 	uint8_t rx_checks; /* NETIF_CHECKSUM_CHECK_*: of the frame being received */
 	bool tx_full;      /* the device's ring refused a frame */
 	struct port *next;
-	char name[8]; /* "net0" */
 };
 extern struct port *ports;
 
@@ -62,7 +61,7 @@ void ports_flush(void);
 /* No device has refused a frame since it last took one. Under the lock. */
 bool ports_writable(void);
 struct port *port_of(const struct netif *netif); /* NULL: the loopback interface */
-/* Our name of an interface, "lo" or "net0". */
+/* Our name of an interface, "lo" or the device's. */
 const char *netif_label(const struct netif *netif);
 /* Deliver packets to ourselves. Under the lock. */
 void ports_loop(void);

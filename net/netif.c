@@ -51,7 +51,7 @@ struct port *port_of(const struct netif *netif)
 
 const char *netif_label(const struct netif *netif)
 {
-	return port_of(netif) ? port_of(netif)->name : "lo";
+	return port_of(netif) ? port_of(netif)->dev->name : "lo";
 }
 
 /* --- Receiving ------------------------------------------------------------------------------- */
@@ -287,7 +287,7 @@ bool ports_writable(void)
 /* The device broke its rules, and is lost: so are its addresses, and the connections from them. */
 static void take_down(struct port *port)
 {
-	klog("%s: device failed, interface is down", port->name);
+	klog("%s: device failed, interface is down", port->dev->name);
 	net_abort_error = -ENETDOWN;
 	netif_set_link_down(&port->netif);
 	netif_set_addr(&port->netif, NULL, NULL, NULL);
@@ -308,7 +308,7 @@ static void follow_link(struct port *port)
 		take_down(port);
 	if (up == netif_is_link_up(&port->netif))
 		return;
-	klog("%s: link %s", port->name, up ? "up" : "down");
+	klog("%s: link %s", port->dev->name, up ? "up" : "down");
 	if (up)
 		netif_set_link_up(&port->netif);
 	else
@@ -363,24 +363,19 @@ static err_t port_netif_init(struct netif *netif)
 	return ERR_OK;
 }
 
-static int port_add(struct netdev *dev, struct port **end, unsigned int number)
+static int port_add(struct netdev *dev, struct port **end)
 {
 	struct port *port = calloc(1, sizeof(*port));
 
 	if (!port)
 		return -ENOMEM;
 	port->dev = dev;
-	memcpy(port->name, "net0", 5);
-	port->name[3] = (char)('0' + number);
 	dev->transmit_done = transmit_done;
 	dev->stack = port;
 	if (!netif_add(&port->netif, NULL, NULL, NULL, port, port_netif_init, ethernet_input)) {
 		free(port);
 		return -ENOMEM;
 	}
-	klog("%s: %02x:%02x:%02x:%02x:%02x:%02x, mtu %u%s", port->name, dev->mac[0], dev->mac[1],
-	     dev->mac[2], dev->mac[3], dev->mac[4], dev->mac[5], dev->mtu,
-	     dev->link_up ? "" : ", no link");
 	*end = port;
 	return 0;
 }
@@ -389,7 +384,6 @@ static int port_add(struct netdev *dev, struct port **end, unsigned int number)
 static void port_configure(struct port *port)
 {
 	const struct ip_config *c = &ip_config;
-	bool chosen = !c->device[0] || strcmp(c->device, port->name) == 0;
 	struct netif *netif = &port->netif;
 
 	netif_create_ip6_linklocal_address(netif, 1);
@@ -397,11 +391,11 @@ static void port_configure(struct port *port)
 	netif_set_up(netif);
 	if (port->dev->link_up)
 		netif_set_link_up(netif);
-	if (!chosen || c->mode == IP_CONFIG_OFF)
+	if (c->device[0] && strcmp(c->device, port->dev->name) != 0)
 		return;
 	if (c->mode == IP_CONFIG_DHCP)
 		dhcp_start(netif);
-	else
+	else if (c->mode == IP_CONFIG_STATIC && (c->device[0] || port == ports))
 		netif_set_addr(netif, &(ip4_addr_t){c->client}, &(ip4_addr_t){c->netmask},
 		               &(ip4_addr_t){c->gateway});
 }
@@ -409,11 +403,9 @@ static void port_configure(struct port *port)
 int ports_init(void)
 {
 	struct port **end = &ports;
-	unsigned int number = 0;
 
-	for (struct netdev *dev = netdev_first(); dev && number < NET_INTERFACES_MAX;
-	     dev = dev->next) {
-		int r = port_add(dev, end, number++);
+	for (struct netdev *dev = netdev_first(); dev; dev = dev->next) {
+		int r = port_add(dev, end);
 
 		if (r < 0)
 			return r;

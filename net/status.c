@@ -2,6 +2,7 @@
 /* net_status(): everything that can be told about the network, in one struct. */
 #include <stdio.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <pith/page.h>
 #include "internal.h"
 #include "lwip/dhcp.h"
@@ -27,12 +28,18 @@ static const char *dhcp_state(const struct netif *netif)
 	return dhcp->tries > 3 ? "none" : "asking";
 }
 
+/* to: of INET6_ADDRSTRLEN bytes. */
+static void print(const ip_addr_t *ip, char *to)
+{
+	inet_ntop(IP_IS_V4(ip) ? AF_INET : AF_INET6, ip_2_ip6(ip)->addr, to, INET6_ADDRSTRLEN);
+}
+
 static void add_address(struct net_interface_status *to, const ip_addr_t *ip, unsigned int bits,
                         bool tentative)
 {
 	unsigned int i = to->address_count++;
 
-	ipaddr_ntoa_r(ip, to->address[i].text, sizeof(to->address[i].text));
+	print(ip, to->address[i].text);
 	to->address[i].prefix_bits = (uint8_t)bits;
 	to->address[i].tentative = tentative;
 }
@@ -54,12 +61,13 @@ static void addresses(const struct netif *netif, struct net_interface_status *to
 static void gateways(const struct netif *netif, struct net_interface_status *to)
 {
 	if (!ip4_addr_isany_val(*netif_ip4_gw(netif)))
-		ip4addr_ntoa_r(netif_ip4_gw(netif), to->gateway, sizeof(to->gateway));
+		print(netif_ip_gw4(netif), to->gateway);
 	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++) {
 		const struct nd6_neighbor_cache_entry *n = default_router_list[i].neighbor_entry;
 
 		if (n && n->netif == netif)
-			ip6addr_ntoa_r(&n->next_hop_address, to->gateway6, sizeof(to->gateway6));
+			inet_ntop(AF_INET6, n->next_hop_address.addr, to->gateway6,
+			          sizeof(to->gateway6));
 	}
 }
 
@@ -69,7 +77,7 @@ static void interface(const struct port *port, struct net_interface_status *to)
 	const struct netdev *dev = port->dev;
 	const struct dhcp *dhcp = netif_dhcp_data(netif);
 
-	snprintf(to->name, sizeof(to->name), "%s", port->name);
+	snprintf(to->name, sizeof(to->name), "%s", dev->name);
 	memcpy(to->mac, dev->mac, sizeof(to->mac));
 	to->mtu = dev->mtu;
 	to->link_up = dev->link_up;
@@ -100,7 +108,7 @@ static void dns_servers(struct net_status *status)
 		const ip_addr_t *ip = dns_getserver(i);
 
 		if (!ip_addr_isany(ip))
-			ipaddr_ntoa_r(ip, status->dns[status->dns_count++], sizeof(status->dns[0]));
+			print(ip, status->dns[status->dns_count++]);
 	}
 }
 
@@ -112,7 +120,7 @@ void net_status(struct net_status *status)
 	memory_info(&memory);
 	status->connections_max = net_connections_max(memory.total_bytes);
 	net_lock();
-	for (struct port *p = ports; p; p = p->next)
+	for (struct port *p = ports; p && status->interface_count < NET_INTERFACES_MAX; p = p->next)
 		interface(p, &status->interface[status->interface_count++]);
 	dns_servers(status);
 	strcpy(status->hostname, ip_config.hostname);

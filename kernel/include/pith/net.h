@@ -45,7 +45,7 @@ struct net_pool_status {
 
 #define NET_ADDRESSES_MAX 5
 struct net_interface_status {
-	char name[16]; /* "net0" */
+	char name[16]; /* "eth0" */
 	uint8_t mac[6];
 	uint16_t mtu;
 	bool link_up, broken;
