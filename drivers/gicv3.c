@@ -161,7 +161,8 @@ static int distributor_start(struct gicv3 *g)
 	uint8_t *gicd = g->gic.gicd;
 	int error;
 
-	write32(gicd + GICD_CTLR, 0);
+	/* ARE may be set already, and must not be cleared (12.9.4). */
+	write32(gicd + GICD_CTLR, read32(gicd + GICD_CTLR) & GICD_CTLR_ARE);
 	error = distributor_wait(g);
 	if (error)
 		return error;

@@ -29,6 +29,7 @@
 #define FR_BUSY     (1u << 3)
 #define FR_RXFE     (1u << 4)
 #define FR_TXFF     (1u << 5)
+#define FR_TXFE     (1u << 7)
 #define LCR_H_FEN   (1u << 4)
 #define LCR_H_8BITS (3u << 5)
 #define CR_UARTEN   (1u << 0)
@@ -44,7 +45,8 @@
 struct pl011 {
 	struct console console;
 	uint8_t *regs;
-	bool stuck; /* took no byte for a whole timeout: do not wait for it again */
+	size_t fifo_bytes; /* that an empty FIFO takes: 16, in later revisions 32 */
+	bool stuck;        /* took no byte for a whole timeout: do not wait for it again */
 };
 
 static bool wait_clear(struct pl011 *p, uint32_t flag)
@@ -60,16 +62,29 @@ static bool wait_clear(struct pl011 *p, uint32_t flag)
 	return true;
 }
 
+/* How many bytes can be sent now. Waits for room for one, once. */
+static size_t send_room(struct pl011 *p)
+{
+	uint32_t flags = read32(p->regs + UARTFR);
+
+	p->stuck = (flags & FR_TXFF) && (p->stuck || !wait_clear(p, FR_TXFF));
+	if (p->stuck)
+		return 0;
+	return flags & FR_TXFE ? p->fifo_bytes : 1;
+}
+
 static void pl011_write(struct console *c, const char *bytes, size_t count)
 {
 	struct pl011 *p = container_of(c, struct pl011, console);
+	const char *end = bytes + count;
 
-	for (size_t i = 0; i < count; i++) {
-		if (p->stuck && (read32(p->regs + UARTFR) & FR_TXFF))
+	while (bytes < end) {
+		size_t room = send_room(p);
+
+		if (room == 0)
 			return;
-		p->stuck = !wait_clear(p, FR_TXFF);
-		if (!p->stuck)
-			write32(p->regs + UARTDR, (unsigned char)bytes[i]);
+		for (; room > 0 && bytes < end; room--)
+			write32(p->regs + UARTDR, (unsigned char)*bytes++);
 	}
 }
 
@@ -170,6 +185,7 @@ static int pl011_probe(dt_node node)
 	write32(p->regs + UARTIMSC, 0);
 	write32(p->regs + UARTICR, INT_ALL);
 	pl011_start(p);
+	p->fifo_bytes = read32(p->regs + UARTLCR_H) & LCR_H_FEN ? 16 : 1;
 	console_register(&p->console);
 	return 0;
 }
