@@ -18,3 +18,8 @@ obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs)
 deps-$(FEAT_NET) += lwip
 
 $(obj)/net/%.o $(lwip_objs:%=$(obj)/%): includes += -Inet -I$(lwip)/src/include -I$(lwip)/src
+
+# The HTTP server (pith/http.h).
+deps-$(FEAT_HTTP) += http-parser
+obj-$(FEAT_HTTP)  += net/http.o $(http-parser)/http_parser.o
+$(obj)/net/http.o: includes += -isystem $(http-parser)
