@@ -147,9 +147,9 @@ static void json_network(struct http_request *rq)
 		http_printf(rq, "%s\"%s\"", i ? "," : "", now.net.dns[i]);
 	http_printf(rq,
 	            "],\"sockets\":%u,\"memory_bytes\":%zu,\"memory_max_bytes\":%zu,"
-	            "\"memory_cap_bytes\":%zu,\"tcp_retransmitted\":%" PRIu32 "}",
+	            "\"memory_cap_bytes\":%zu}",
 	            now.net.sockets, now.net.memory_used_bytes, now.net.memory_used_max_bytes,
-	            now.net.memory_cap_bytes, now.net.tcp_retransmitted);
+	            now.net.memory_cap_bytes);
 }
 
 static void json_http(struct http_request *rq)
@@ -357,8 +357,6 @@ static void metrics_protocols(struct http_request *rq)
 			            *(const uint32_t *)((const char *)protocols[i].status +
 			                                counters[c].offset));
 	}
-	counter(rq, "pith_tcp_retransmitted_total", "TCP segments sent again.",
-	        n->tcp_retransmitted);
 	counter(rq, "pith_udp_overflows_total", "Datagrams dropped for a full socket.",
 	        n->udp_overflows);
 	gauge(rq, "pith_net_memory_bytes", "Memory that the network stack uses.",
