@@ -5,6 +5,7 @@
  * Source: eventfd(2) of the Linux man-pages
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>

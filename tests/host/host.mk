@@ -66,3 +66,12 @@ posix_names := $(foreach f,close dup dup2 dup3 fcntl fstat ioctl isatty lseek pi
 HOST_TESTS += fd
 fd_SRCS := kernel/fd.c kernel/rw.c
 fd_CFLAGS := $(posix_names)
+
+# Virtio drivers against models at register level.
+virtio_common   := drivers/virtio_mmio.c drivers/virtqueue.c
+HOST_TESTS      += virtio_blk
+virtio_blk_SRCS := $(virtio_common) drivers/virtio_blk.c drivers/virtio_rng.c kernel/block.c
+virtio_blk_LIBS := -Wl,-T,tests/host/virtio.lds
+HOST_TESTS += epoll
+epoll_SRCS := kernel/fd.c kernel/rw.c kernel/epoll.c kernel/poll.c kernel/eventfd.c
+epoll_CFLAGS := $(posix_names)
