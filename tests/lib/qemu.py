@@ -24,7 +24,7 @@ DEADLINE_S = 60
 
 class Qemu:
     """
-    app        what to build and boot; or image=path of an Image
+    app        what to build and boot; or image=path of an Image; neither: no -kernel
     gic, el    2 or 3; entered at exception level 1 or 2
     cpu, memory, smp, append     as QEMU's options of these names; append is the bootargs
     machine    more -M options: "secure=on"
@@ -45,12 +45,17 @@ class Qemu:
                    *([machine] if machine else [])]
         self.command = [
             "qemu-system-aarch64", "-M", ",".join(options), "-cpu", cpu, "-m", memory,
-            "-smp", str(smp), "-kernel", str(image or build(app) / "Image"), "-append", append,
+            "-smp", str(smp), *self._kernel(app, image, append),
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-user-config",
             "-global", f"virtio-mmio.force-legacy={'false' if modern else 'true'}",
             *self._net(net, net_options), *map(str, devices)]
         if qmp:
             self.command += ["-qmp", f"unix:{self._folder}/qmp,server=on,wait=off"]
+
+    def _kernel(self, app, image, append):
+        if not (app or image):
+            return []
+        return ["-kernel", str(image or build(app) / "Image"), "-append", append]
 
     def _net(self, net, options):
         if not net:
