@@ -128,6 +128,8 @@ static void switch_to_best(void)
 		t = container_of(run_queue[top_priority()].next, struct thread, link);
 		dequeue(t);
 	}
+	if (old == &boot_thread)
+		old->state = THREAD_READY; /* always, and in no queue */
 	t->state = THREAD_RUNNING;
 	if (slice_timer.armed)
 		timer_cancel(&slice_timer);
@@ -505,12 +507,14 @@ static void init_thread(struct thread *t, const char *name, int priority)
 
 void threads_init(void)
 {
+	char *here = __builtin_frame_address(0);
+
 	for (unsigned int i = 0; i < ARRAY_LEN(run_queue); i++)
 		list_init(&run_queue[i]);
 	slice_timer.expired = slice_expired;
 	init_thread(&boot_thread, "idle", PRIO_IDLE);
 	boot_thread.state = THREAD_RUNNING;
-	boot_thread.stack_low = __boot_stack_guard + PAGE_BYTES;
+	paint(&boot_thread, __boot_stack_guard + PAGE_BYTES, here);
 	boot_thread.stack_top = __boot_stack_top;
 	sysreg_write(tpidr_el1, &boot_thread);
 }
