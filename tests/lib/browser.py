@@ -6,6 +6,7 @@
         browser.wait("document.title != ''")
 """
 import base64
+import fcntl
 import json
 import os
 import select
@@ -29,16 +30,17 @@ class Browser:
 
     def __enter__(self):
         self._folder = tempfile.mkdtemp(prefix="pith-browser-")
-        to_read, self._write = os.pipe()
-        self._read, to_write = os.pipe()
-        # Chromium reads commands from descriptor 3 and writes answers to 4.
+        commands, self._write = os.pipe()
+        self._read, answers = os.pipe()
+        # Chromium reads commands from descriptor 3 and writes answers to 4; above 9 nothing is in
+        # their way.
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (commands, answers)]
         self._process = subprocess.Popen(
-            ["sh", "-c", 'exec "$@" 3<&$IN 4>&$OUT', "sh", "chromium", *FLAGS,
+            ["bash", "-c", f'exec "$@" 3<&{high[0]} 4>&{high[1]}', "bash", "chromium", *FLAGS,
              f"--user-data-dir={self._folder}"],
-            env=os.environ | {"IN": str(to_read), "OUT": str(to_write)},
-            pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(to_read)
-        os.close(to_write)
+            pass_fds=high, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for fd in (commands, answers, *high):
+            os.close(fd)
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target,
                                    flatten=True)["sessionId"]

@@ -30,7 +30,7 @@ def load(browser, machine, **window):
     browser.problems.clear()
     browser.requested.clear()
     browser.open(url_of(machine), **window)
-    browser.wait("document.querySelector('#live.yes') && last !== null")
+    browser.wait("document.querySelector('#live.yes') !== null && last !== null")
 
 
 def test_values_are_live(browser, machine):
@@ -84,5 +84,5 @@ def test_it_says_when_the_device_is_gone(browser):
         machine.expect("web: listening")
         load(browser, machine)
         machine.stop()
-        browser.wait("document.querySelector('#live.no')")
+        browser.wait("document.querySelector('#live.no') !== null")
         assert "silent" in browser.text("live")
