@@ -2,10 +2,10 @@
 /*
  * Translation tables as data (arch/pagetable.h).
  *
- * One walk does everything: visit() passes each leaf and each hole of a range to a function, which
- * may put a table there, whose entries are then visited too. Every change first checks the whole
- * range, then makes the tables it needs, which changes no translation, and only then changes
- * leaves.
+ * Mapping fills holes on its own walk, in a tight loop since it is most of what boot does here.
+ * Everything else is one walk, visit(), that passes each leaf and each hole of a range to a function,
+ * which may put a table there, whose entries are then visited too. A change first checks the whole
+ * range, then makes the tables it needs, which changes no translation, and only then changes leaves.
  */
 #include <errno.h>
 #include <string.h>
@@ -35,8 +35,7 @@ struct visitor {
 	int (*fn)(const struct visitor *v, uint64_t *entry, int level, uint64_t va);
 	struct pagetable *pt;
 	uint64_t va, end;
-	uint64_t pa;   /* of va, when mapping */
-	uint64_t bits; /* of leaves, when mapping or changing */
+	uint64_t bits; /* of leaves, when changing them */
 };
 
 /* Bytes that one entry of a table of this level covers: 1 GiB, 2 MiB, 4 KiB. */
@@ -93,61 +92,39 @@ static int visit(struct visitor *v, int (*fn)(const struct visitor *, uint64_t *
 /*
  * Changing one entry. A single 64-bit store: the table walker never sees half of it.
  */
-static void set(const struct visitor *v, uint64_t *entry, uint64_t value, uint64_t va)
+static void set(struct pagetable *pt, uint64_t *entry, uint64_t value, uint64_t va)
 {
-	if ((*entry & PTE_VALID) && v->pt->replace_live)
-		v->pt->replace_live(v->pt->ctx, entry, value, va);
+	if ((*entry & PTE_VALID) && pt->replace_live)
+		pt->replace_live(pt->ctx, entry, value, va);
 	else
 		__atomic_store_n(entry, value, __ATOMIC_RELAXED);
 }
 
 /*
- * Put a table in place of a hole or block. The walker may follow it at once, so its contents must
- * be visible before: the walker's reads are ordered by the address they depend on, our stores by
- * the fence.
+ * Put a table in place of a hole or block. The walker may follow it at once, so its contents must be
+ * visible before: the walker's reads are ordered by the address they depend on, our stores by the
+ * fence.
  */
-static void set_table(const struct visitor *v, uint64_t *entry, uint64_t *table, uint64_t va)
+static void set_table(struct pagetable *pt, uint64_t *entry, uint64_t *table, uint64_t va)
 {
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	set(v, entry, (uint64_t)(uintptr_t)table | PTE_VALID | PTE_TABLE, va);
+	set(pt, entry, (uint64_t)(uintptr_t)table | PTE_VALID | PTE_TABLE, va);
 }
 
 /*
  * What visit() applies
  */
-static int must_be_hole(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
-{
-	(void)v, (void)level, (void)va;
-	return *entry & PTE_VALID ? -EEXIST : 0;
-}
-
 static int must_be_leaf(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
 {
 	(void)v, (void)level, (void)va;
 	return *entry & PTE_VALID ? 0 : -ENOENT;
 }
 
-static int fill_hole(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
-{
-	uint64_t pa = v->pa + (va - v->va), *table;
-
-	if (is_inside(v, level, va) && pa % entry_bytes(level) == 0) {
-		set(v, entry, leaf(pa, v->bits, level), va);
-		return 0;
-	}
-	table = v->pt->alloc_table(v->pt->ctx);
-	if (!table)
-		return -ENOMEM;
-	memset(table, 0, PAGE_BYTES);
-	set_table(v, entry, table, va);
-	return 0;
-}
-
 static int clear_leaf(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
 {
 	(void)level;
 	if (*entry & PTE_VALID)
-		set(v, entry, 0, va);
+		set(v->pt, entry, 0, va);
 	return 0;
 }
 
@@ -156,7 +133,7 @@ static int change_leaf(const struct visitor *v, uint64_t *entry, int level, uint
 	uint64_t value = leaf(pagetable_pa(*entry), v->bits, level);
 
 	if (*entry != value)
-		set(v, entry, value, va);
+		set(v->pt, entry, value, va);
 	return 0;
 }
 
@@ -170,7 +147,7 @@ static int split_block(const struct visitor *v, uint64_t *entry, int level, uint
 		return -ENOMEM;
 	for (unsigned int i = 0; i < ENTRIES; i++)
 		table[i] = leaf(pa + i * entry_bytes(level + 1), bits, level + 1);
-	set_table(v, entry, table, va);
+	set_table(v->pt, entry, table, va);
 	return 0;
 }
 
@@ -190,6 +167,64 @@ static int split_to_pages(const struct visitor *v, uint64_t *entry, int level, u
 }
 
 /*
+ * Mapping
+ */
+struct mapping {
+	struct pagetable *pt;
+	uint64_t va, end; /* what is still to be mapped */
+	uint64_t offset;  /* physical address - va */
+	uint64_t bits;
+};
+
+/* Put an empty table into a hole. */
+static int add_table(struct pagetable *pt, uint64_t *entry)
+{
+	uint64_t *table = pt->alloc_table(pt->ctx);
+
+	if (!table)
+		return -ENOMEM;
+	memset(table, 0, PAGE_BYTES);
+	set_table(pt, entry, table, 0);
+	return 0;
+}
+
+/* Fill holes of a table with leaves as long as they fit. Returns how many. */
+static uint64_t fill_holes(const struct mapping *m, uint64_t *entry, int level, uint64_t room)
+{
+	uint64_t size = entry_bytes(level), pa = m->va + m->offset, count = 0;
+	uint64_t value = leaf(pa, m->bits, level);
+
+	if ((m->va | pa) % size)
+		return 0;
+	room = MIN(room, (m->end - m->va) / size);
+	for (; count < room && !(entry[count] & PTE_VALID); count++, value += size)
+		__atomic_store_n(&entry[count], value, __ATOMIC_RELAXED);
+	return count;
+}
+
+static int map_table(struct mapping *m, uint64_t *table, int level, uint64_t end)
+{
+	uint64_t size = entry_bytes(level), count;
+	int error = 0;
+
+	while (m->va < end && !error) {
+		uint64_t index = m->va / size % ENTRIES, *entry = &table[index];
+
+		count = fill_holes(m, entry, level, ENTRIES - index);
+		if (count) {
+			m->va += count * size;
+			continue;
+		}
+		if (!is_table(*entry, level))
+			error = *entry & PTE_VALID ? -EEXIST : add_table(m->pt, entry);
+		if (!error)
+			error = map_table(m, table_of(*entry), level + 1,
+			                  MIN(ALIGN_DOWN(m->va, size) + size, end));
+	}
+	return error;
+}
+
+/*
  * The interface
  */
 static bool range_is_valid(uint64_t start, uint64_t bytes, uint64_t end)
@@ -200,19 +235,19 @@ static bool range_is_valid(uint64_t start, uint64_t bytes, uint64_t end)
 int pagetable_map(struct pagetable *pt, uint64_t va, uint64_t pa, uint64_t bytes,
                   enum pagetable_attrs attrs)
 {
-	struct visitor v = {.pt = pt, .va = va, .end = va + bytes, .pa = pa};
+	struct mapping m = {.pt = pt, .va = va, .end = va + bytes, .offset = pa - va};
+	struct visitor undo = {.pt = pt, .va = va};
 	int error;
 
 	if (!range_is_valid(va, bytes, PAGETABLE_VA_END) || !range_is_valid(pa, bytes, PA_END) ||
 	    (unsigned int)attrs >= ARRAY_LEN(leaf_bits) || (va == 0 && bytes))
 		return -EINVAL;
-	v.bits = leaf_bits[attrs];
-	error = visit(&v, must_be_hole);
-	if (error)
-		return error;
-	error = visit(&v, fill_hole);
-	if (error) /* some of it may be mapped; nothing of it was before */
-		visit(&v, clear_leaf);
+	m.bits = leaf_bits[attrs];
+	error = map_table(&m, pt->root, ROOT_LEVEL, m.end);
+	if (error) {
+		undo.end = m.va;
+		visit(&undo, clear_leaf);
+	}
 	return error;
 }
 

@@ -170,10 +170,27 @@ static struct slab *get_page(void)
 	return s ? s : page_alloc(1, PAGE_BYTES, UINT64_MAX);
 }
 
+/*
+ * A bit at every stride-th grain behind the header, for each object. There may be one too many, for
+ * the rest of the page: as the last, it is never reached, since available ends before.
+ */
+static void mark_all_free(struct slab *s, unsigned int stride)
+{
+	unsigned int grain = sizeof(*s) / GRAIN_BYTES, end = grain + s->objects * stride;
+	uint64_t every = 1;
+
+	for (unsigned int n = stride; n < GRAINS_WORD; n *= 2)
+		every |= every << n;
+	while (grain < end) {
+		s->free[grain / GRAINS_WORD] = every << grain % GRAINS_WORD;
+		/* To the first one in another word. */
+		grain += ((GRAINS_WORD - 1 - grain % GRAINS_WORD) / stride + 1) * stride;
+	}
+}
+
 static bool new_slab(unsigned int c)
 {
-	unsigned int bytes = class_bytes(c), objects = (unsigned int)SLAB_BYTES / bytes;
-	unsigned int grain = sizeof(struct slab) / GRAIN_BYTES;
+	unsigned int bytes = class_bytes(c);
 	struct slab *s = get_page();
 	unsigned long flags;
 
@@ -185,11 +202,10 @@ static bool new_slab(unsigned int c)
 	    .magic = SLAB_MAGIC,
 	    .object_bytes = (uint16_t)bytes,
 	    .class_index = (uint8_t)c,
-	    .objects = (uint8_t)objects,
-	    .available = objects,
+	    .objects = (uint8_t)(SLAB_BYTES / bytes),
 	};
-	for (; objects > 0; objects--, grain += bytes / GRAIN_BYTES)
-		s->free[grain / GRAINS_WORD] |= UINT64_C(1) << grain % GRAINS_WORD;
+	s->available = s->objects;
+	mark_all_free(s, bytes / GRAIN_BYTES);
 	flags = irq_save();
 	link_slab(s);
 	irq_restore_quiet(flags);

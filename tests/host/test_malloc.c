@@ -552,7 +552,7 @@ static void a_block_shrinks_even_without_memory(void **state)
 static void misuse_stops(void **state)
 {
 	char *p = hide(malloc(100)), *other = hide(malloc(100)), *large = hide(malloc(10000));
-	char *one = hide(malloc(800));
+	char *one = hide(malloc(800)), *tiny = hide(malloc(16));
 	static _Alignas(4096) char foreign[4096];
 
 	(void)state;
@@ -568,12 +568,14 @@ static void misuse_stops(void **state)
 	assert_dies(hide(realloc(large + 8192, 10)));
 	assert_dies(free((char *)ALIGN_DOWN((uintptr_t)p, PAGE_BYTES) + 16)); /* before the first */
 	assert_dies(free((char *)ALIGN_DOWN((uintptr_t)p, PAGE_BYTES)));
+	assert_dies(free((char *)ALIGN_DOWN((uintptr_t)tiny, PAGE_BYTES) + 48));
 	assert_dies(free(one + 5 * 800)); /* behind the last */
 	assert_dies(free(hide(foreign + 64)));
 	assert_dies(free(large + 16)); /* within whole pages */
 	free(p);
 	free(large);
 	free(one);
+	free(tiny);
 }
 
 /* Two blocks in adjacent pages: the first overruns its page. */

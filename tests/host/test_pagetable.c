@@ -196,6 +196,10 @@ static void blocks_follow_the_alignment_of_the_physical_address(void **state)
 	map(4 * GIB1, KIB4, MIB2, PT_NORMAL_RW);
 	assert_leaves(0, 512, 512, 4);
 	assert_maps(4 * GIB1 + MIB2 - 1, MIB2 + KIB4 - 1, PT_NORMAL_RW);
+	map(8 * GIB1 + KIB4, 8 * GIB1, MIB2, PT_NORMAL_RW);
+	assert_leaves(0, 512, 1024, 7);
+	assert_maps(8 * GIB1 + 5 * KIB4, 8 * GIB1 + 4 * KIB4, PT_NORMAL_RW);
+	assert_unmapped(8 * GIB1 + KIB4 - 1);
 	/* Beyond 39 bits, where only virtual addresses end. */
 	map(5 * GIB1, (UINT64_C(1) << 48) - GIB1, GIB1, PT_DEVICE);
 	assert_maps(6 * GIB1 - 1, (UINT64_C(1) << 48) - 1, PT_DEVICE);
@@ -522,7 +526,9 @@ static struct range random_range(void)
 static int random_change(const struct range *r)
 {
 	enum pagetable_attrs attrs = random_below(4);
-	uint64_t pa = random_below(2) ? r->va : (1 + random_below(1 << 20)) * KIB4;
+	uint64_t pas[] = {r->va, r->va, (1 + random_below(1 << 20)) * KIB4,
+	                  (1 + random_below(1 << 10)) * MIB2};
+	uint64_t pa = pas[random_below(4)];
 	int error;
 
 	switch (random_below(4)) {
