@@ -75,3 +75,6 @@ virtio_blk_LIBS := -Wl,-T,tests/host/virtio.lds
 HOST_TESTS += epoll
 epoll_SRCS := kernel/fd.c kernel/rw.c kernel/epoll.c kernel/poll.c kernel/eventfd.c
 epoll_CFLAGS := $(posix_names)
+HOST_TESTS      += virtio_net
+virtio_net_SRCS := $(virtio_common) drivers/virtio_net.c kernel/netdev.c
+virtio_net_LIBS := -Wl,-T,tests/host/virtio.lds
