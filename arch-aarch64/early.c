@@ -43,15 +43,21 @@ int relocate_image(uint64_t base)
 
 static uint64_t *new_table(void)
 {
-	volatile uint64_t *t = (volatile uint64_t *)boot_info.table_next;
+	uint64_t table = boot_info.table_next, end = table + PAGE_BYTES;
 
-	if (boot_info.table_next >= (uint64_t)__tables_end)
+	if (end > (uint64_t)__tables_end)
 		boot_stop(STOP_TABLES);
-	boot_info.table_next += PAGE_BYTES;
-	dcache_clean_invalidate((void *)t, PAGE_BYTES);
-	for (unsigned int i = 0; i < PAGE_BYTES / sizeof(*t); i++)
-		t[i] = 0;
-	return (uint64_t *)t;
+	boot_info.table_next = end;
+	dcache_clean_invalidate((void *)table, PAGE_BYTES);
+	for (uint64_t a = table; a < end; a += 64)
+		__asm__ volatile("stp xzr, xzr, [%0]\n\t"
+		                 "stp xzr, xzr, [%0, #16]\n\t"
+		                 "stp xzr, xzr, [%0, #32]\n\t"
+		                 "stp xzr, xzr, [%0, #48]"
+		                 :
+		                 : "r"(a)
+		                 : "memory");
+	return (uint64_t *)table;
 }
 
 static uint64_t *next_level(uint64_t *entry)

@@ -50,6 +50,7 @@ static void find_ram(struct boot_info *info)
 	bool no_map;
 	int error = 0;
 
+	info->mapped.count = 0; /* nobody has zeroed this section */
 	for (unsigned int i = 0; !dt_memory(i, &pa, &bytes); i++)
 		error |= ram_add(&info->mapped, pa, MIN(pa + bytes, PAGETABLE_VA_END));
 	ram_remove(&info->mapped, 0, PAGE_BYTES); /* NULL faults, always */
@@ -216,6 +217,8 @@ void place_image(void)
 	uint64_t here = (uint64_t)__image_start, base;
 
 	memset(__bss_start, 0, (size_t)(__bss_end - __bss_start));
+	info->stayed = info->memory_error = NULL;
+	info->seed_used_bytes = 0;
 	if (dt_init((const void *)info->dtb, info->dtb_bytes))
 		boot_stop(STOP_TREE_BROKEN);
 	find_ram(info);

@@ -8,7 +8,7 @@ from build import ROOT
 from checks import run_checks
 from qemu import Qemu
 
-PROGRAMS = ["epoll", "posix"]
+PROGRAMS = ["epoll", "posix", "sockets"]
 # Checks under #ifndef __linux__: what Linux leaves open or does otherwise.
 ONLY_PITH = re.compile(r"close\(\)|exhaustion|nothing is written|signals: nothing else")
 LINE = re.compile(r"stdout [012] \d+ abcdefghijklmnopqrstuvwxyz 0123456789 end"

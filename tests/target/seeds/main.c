@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tree's seeds were used for the random place, the canary, the generator: nobody may read them. */
+#include <stdbool.h>
+#include <pith/dt.h>
+#include "check.h"
+
+static bool wiped(const char *name)
+{
+	size_t bytes = 0;
+	const unsigned char *seed = dt_prop(dt_find("/chosen"), name, &bytes);
+
+	for (size_t i = 0; seed && i < bytes; i++) {
+		if (seed[i])
+			return false;
+	}
+	return seed && bytes >= 8;
+}
+
+int main(void)
+{
+	CHECK("rng-seed is wiped", wiped("rng-seed"));
+	CHECK("kaslr-seed is wiped", wiped("kaslr-seed"));
+	return checks_failed != 0;
+}
