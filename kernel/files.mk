@@ -23,8 +23,6 @@ obj-y  += kernel/entropy.o
 obj-y  += $(addprefix $(mbedtls)/library/,chacha20.o platform_util.o sha256.o)
 mbedtls_includes := -I$(mbedtls)/include -I. -DMBEDTLS_CONFIG_FILE='"kernel/mbedtls_config.h"'
 $(obj)/kernel/entropy.o $(obj)/$(mbedtls)/%.o: includes += $(mbedtls_includes)
-# Or GCC turns calloc's malloc and memset into a call of calloc.
-$(obj)/kernel/malloc.o: flags := -fno-builtin-malloc -fno-builtin-calloc
 
 # POSIX for apps. Nothing of it is linked unless the app calls it.
 obj-y += kernel/fd.o kernel/rw.o kernel/poll.o kernel/epoll.o
