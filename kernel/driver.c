@@ -2,60 +2,94 @@
 /*
  * Finding drivers for the tree's nodes.
  *
- * All stages are matched in one pass over the tree, which remembers each node's driver in a byte.
- * A tree often repeats itself (32 virtio slots): a node with the same `compatible` as the one
- * before has the same driver.
+ * All stages are matched in one pass over the tree, which leaves a list of nodes that have drivers.
+ * A tree often repeats itself (32 virtio slots): a node with the same `compatible` as the one before
+ * has the same driver. Strings are compared by length first: nearly all begin with "arm,".
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <pith/driver.h>
 #include <pith/log.h>
 
-#define NO_DRIVER 0 /* else 1 + index into the linker's table */
-#define PROBED    0xff
-
 extern const struct driver *const __drivers_start[], *const __drivers_end[];
 
-static uint8_t *driver_of; /* by node; disabled ones have none */
-static size_t node_count;
+/* A string that a driver knows. */
+struct known {
+	const char *compatible;
+	size_t bytes; /* with its NUL */
+	const struct driver *driver;
+};
 
-static bool driver_has(const struct driver *d, const char *compatible)
+/* A node that has a driver. */
+struct match {
+	const struct driver *driver;
+	dt_node node;
+	bool probed;
+};
+
+static struct match *matches;
+static size_t match_count;
+
+/* All strings that drivers know, up to one without driver; NULL: no memory. To be freed. */
+static struct known *list_known(void)
 {
-	for (const char *const *c = d->compatible; *c; c++)
-		if (**c == *compatible && !strcmp(*c, compatible))
-			return true;
-	return false;
+	struct known *list, *k;
+	size_t count = 1;
+
+	for (const struct driver *const *d = __drivers_start; d < __drivers_end; d++)
+		for (const char *const *c = (*d)->compatible; *c; c++)
+			count++;
+	k = list = malloc(count * sizeof(*list));
+	if (!list)
+		return NULL;
+	for (const struct driver *const *d = __drivers_start; d < __drivers_end; d++)
+		for (const char *const *c = (*d)->compatible; *c; c++)
+			*k++ = (struct known){*c, strlen(*c) + 1, *d};
+	*k = (struct known){0};
+	return list;
 }
 
-/* The driver of the first (most specific) string that any driver has. */
-static uint8_t match(const char *strings, size_t bytes)
+/* The driver of the first (most specific) of a node's strings that any driver knows, or NULL. */
+static const struct driver *find(const struct known *list, const char *strings, size_t bytes)
 {
-	size_t drivers = __drivers_end - __drivers_start;
-	const char *end = strings + bytes;
+	const char *end = strings + bytes, *nul;
 
-	for (const char *s = strings, *nul; (nul = memchr(s, '\0', end - s)); s = nul + 1)
-		for (size_t i = 0; i < drivers; i++)
-			if (driver_has(__drivers_start[i], s))
-				return i + 1;
-	return NO_DRIVER;
+	for (const char *s = strings; (nul = memchr(s, '\0', end - s)); s = nul + 1) {
+		size_t s_bytes = nul + 1 - s;
+
+		for (const struct known *k = list; k->driver; k++)
+			if (k->bytes == s_bytes && !memcmp(k->compatible, s, s_bytes))
+				return k->driver;
+	}
+	return NULL;
 }
 
 /* False with no memory. */
-static bool match_all(void)
+static bool add_match(dt_node n, const struct driver *d)
 {
+	const size_t step = 32;
+
+	if (match_count % step == 0) {
+		struct match *more = realloc(matches, (match_count + step) * sizeof(*more));
+
+		if (!more)
+			return false;
+		matches = more;
+	}
+	matches[match_count++] = (struct match){.driver = d, .node = n};
+	return true;
+}
+
+static void match_all(void)
+{
+	struct known *list = list_known();
+	const struct driver *driver = NULL;
 	const char *last = NULL;
 	size_t last_bytes = 0;
-	uint8_t last_driver = NO_DRIVER;
+	bool fits = list;
 
-	assert(__drivers_end - __drivers_start < PROBED - 1);
-	dt_for_each(n)
-		node_count = n + 1;
-	driver_of = calloc(node_count, 1);
-	if (!driver_of)
-		return false;
-	dt_for_each(n) {
+	for (dt_node n = 0; fits && n != DT_NONE; n = dt_next(n)) {
 		size_t bytes;
 		const char *strings = dt_prop(n, "compatible", &bytes);
 
@@ -64,68 +98,66 @@ static bool match_all(void)
 		if (bytes != last_bytes || memcmp(strings, last, bytes)) {
 			last = strings;
 			last_bytes = bytes;
-			last_driver = match(strings, bytes);
+			driver = find(list, strings, bytes);
 		}
-		if (last_driver != NO_DRIVER && dt_enabled(n))
-			driver_of[n] = last_driver;
+		if (driver && dt_enabled(n))
+			fits = add_match(n, driver);
 	}
-	return true;
-}
-
-/* The driver of a node that is to be probed in this stage, or NULL. */
-static const struct driver *driver_for(dt_node n, enum driver_stage stage)
-{
-	const struct driver *d;
-
-	if (driver_of[n] == NO_DRIVER || driver_of[n] == PROBED)
-		return NULL;
-	d = __drivers_start[driver_of[n] - 1];
-	return d->stage == stage ? d : NULL;
+	if (!fits)
+		klog("no memory to match all drivers");
+	free(list);
 }
 
 /* Returns whether it came up. */
-static bool probe(dt_node n, const struct driver *d)
+static bool probe(struct match *m)
 {
-	int error = d->probe(n);
+	int error = m->driver->probe(m->node);
 
-	driver_of[n] = PROBED;
+	m->probed = true;
 	if (error && error != -ENODEV)
-		klog("%s: %s: error %d", d->name, dt_name(n), -error);
+		klog("%s: %s: error %d", m->driver->name, dt_name(m->node), -error);
 	return !error;
 }
 
+/* The match of a node, if it waits for its probe in this stage; or NULL. */
+static struct match *waiting(dt_node n, enum driver_stage stage)
+{
+	for (struct match *m = matches; m < matches + match_count; m++)
+		if (m->node == n && m->driver->stage == stage && !m->probed)
+			return m;
+	return NULL;
+}
+
 /*
- * The interrupt controller to probe before n, or n itself: the furthest in the chain of interrupt
+ * The interrupt controller to probe before m, or m itself: the furthest in the chain of interrupt
  * parents that has not been probed. A tree's chains have two or three links; a loop in a broken one
  * ends somewhere, which is as good as anywhere.
  */
-static dt_node first_in_chain(dt_node n)
+static struct match *first_in_chain(struct match *m)
 {
 	struct dt_irq irq;
 
 	for (int links = 0; links < 8; links++) {
-		if (dt_irq(n, 0, &irq) || irq.controller == n ||
-		    !driver_for(irq.controller, DRV_IRQCHIP))
+		struct match *parent;
+
+		if (dt_irq(m->node, 0, &irq) || irq.controller == m->node)
 			break;
-		n = irq.controller;
+		parent = waiting(irq.controller, DRV_IRQCHIP);
+		if (!parent)
+			break;
+		m = parent;
 	}
-	return n;
+	return m;
 }
 
 int drivers_probe(enum driver_stage stage)
 {
 	int up = 0;
 
-	if (!driver_of && !match_all()) {
-		klog("no memory to match drivers");
-		return 0;
-	}
-	for (dt_node n = 0; n < node_count; n++) {
-		while (driver_for(n, stage)) {
-			dt_node next = stage == DRV_IRQCHIP ? first_in_chain(n) : n;
-
-			up += probe(next, driver_for(next, stage));
-		}
-	}
+	if (!matches)
+		match_all();
+	for (struct match *m = matches; m < matches + match_count; m++)
+		while (m->driver->stage == stage && !m->probed)
+			up += probe(stage == DRV_IRQCHIP ? first_in_chain(m) : m);
 	return up;
 }
