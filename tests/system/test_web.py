@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -123,6 +124,26 @@ def test_strings_are_escaped_whatever_the_machine_is_called():
         samples, _ = prometheus.parse(curl(f"{url}/metrics"))
         info, = [dict(labels) for name, labels in samples if name == "pith_info"]
         assert info["machine"] == NASTY
+
+
+def held(s):
+    """What connections hold. The stack's memory is not theirs alone: a router may appear."""
+    return (s["http"]["connections_now"], s["descriptors"],
+            s["memory"]["heap_used_bytes"] - s["network"]["memory_bytes"])
+
+
+def test_half_requests_hold_nobody_up_and_leave_nothing_behind(url):
+    before, host, port = status(url), *url[len("http://"):].split(":")
+    clients = [socket.create_connection((host, int(port))) for _ in range(50)]
+    for i, client in enumerate(clients):
+        client.sendall((b"GET / HT", b"POST / HTTP/1.1\r\nContent-Le", b"\x16\x03\x01")[i % 3])
+    assert status(url)["http"]["connections_now"] > 30
+    for client in clients:
+        client.close()
+    deadline = time.monotonic() + 60
+    while held(after := status(url)) != held(before):
+        assert time.monotonic() < deadline, f"{before}\n{after}"
+        time.sleep(0.2)
 
 
 def test_a_crowd_gets_no_error(url):
