@@ -91,7 +91,7 @@ static void match_all(void)
 
 	for (dt_node n = 0; fits && n != DT_NONE; n = dt_next(n)) {
 		size_t bytes;
-		const char *strings = dt_prop(n, "compatible", &bytes);
+		const char *strings = dt_compatible_strings(n, &bytes);
 
 		if (!strings)
 			continue;

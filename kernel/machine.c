@@ -2,6 +2,7 @@
 /* The machine: what it is, why it was reset, ending and restarting it; what image this is. */
 #include <stddef.h>
 #include <pith/console.h>
+#include <pith/console.h>
 #include <pith/dt.h>
 #include <pith/irq.h>
 #include <pith/log.h>
@@ -33,6 +34,7 @@ static void __attribute__((noreturn)) stop(const char *why)
 
 void machine_off(void)
 {
+	console_seize(); /* from a thread that will not write on */
 	for (size_t i = 0; i < MAX_POWER && powers[i]; i++)
 		if (powers[i]->off)
 			powers[i]->off();
@@ -41,6 +43,7 @@ void machine_off(void)
 
 void machine_reset(void)
 {
+	console_seize();
 	for (size_t i = 0; i < MAX_POWER && powers[i]; i++)
 		if (powers[i]->reset)
 			powers[i]->reset();

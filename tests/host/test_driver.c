@@ -49,9 +49,8 @@ dt_node dt_next(dt_node n)
 	return n + 1u < ARRAY_LEN(tree) ? n + 1 : DT_NONE;
 }
 
-const void *dt_prop(dt_node n, const char *name, size_t *bytes)
+const char *dt_compatible_strings(dt_node n, size_t *bytes)
 {
-	assert_string_equal(name, "compatible");
 	*bytes = tree[n].bytes;
 	return tree[n].compatible;
 }

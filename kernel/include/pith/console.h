@@ -44,7 +44,10 @@ void console_write(const char *bytes, size_t count);
  * klog_flush() when done.
  */
 bool console_log_begin(void);
-/* Panic takes the console from whoever was writing: what is left of the log goes out at once. */
+/*
+ * The end (panic, power off) takes the console from whoever was writing: what is left of the log goes
+ * out at once.
+ */
 void console_seize(void);
 
 /*
