@@ -35,8 +35,8 @@
 
 typedef uint32_t __attribute__((may_alias)) be32_t;
 
-/* Called from several places, none of them hot: one copy, since bytes count. */
-#define OUT_OF_LINE __attribute__((noinline))
+/* This file is compiled for size; not so what runs for every property of every node. */
+#define HOT static inline __attribute__((always_inline))
 
 struct header {
 	be32_t magic, totalsize, off_struct, off_strings, off_memreserve;
@@ -86,7 +86,7 @@ static struct {
 	struct node nodes[NODES_MAX];
 } dt __attribute__((section(".handover")));
 
-static inline uint32_t be32(const be32_t *p)
+HOT uint32_t be32(const be32_t *p)
 {
 	return __builtin_bswap32(*p);
 }
@@ -100,7 +100,7 @@ static inline uint64_t be64(const be32_t *p)
  * Are two strings equal? They are short and lie at odd addresses, and mostly differ at once: libc's
  * strcmp takes three times as long to begin.
  */
-static OUT_OF_LINE bool same_rest(const char *a, const char *b)
+static bool same_rest(const char *a, const char *b)
 {
 	for (; *a == *b; a++, b++) {
 		if (!*a)
@@ -109,12 +109,12 @@ static OUT_OF_LINE bool same_rest(const char *a, const char *b)
 	return false;
 }
 
-static inline bool same(const char *a, const char *b)
+HOT bool same(const char *a, const char *b)
 {
 	return *a == *b && same_rest(a, b);
 }
 
-static inline const be32_t *cell_at(uint32_t cell)
+HOT const be32_t *cell_at(uint32_t cell)
 {
 	return (const be32_t *)dt.blob + cell;
 }
@@ -122,7 +122,7 @@ static inline const be32_t *cell_at(uint32_t cell)
 /* ---- Checking and indexing ---- */
 
 /* Note what is wrong and where (a place in the blob, or NULL); returns the error. */
-static OUT_OF_LINE int fail(int error, const char *what, const void *where)
+static int fail(int error, const char *what, const void *where)
 {
 	static const char digits[16] = "0123456789abcdef", at[] = " at offset 0x";
 	size_t n = MIN(strlen(what), sizeof(dt.error) - sizeof(at) - 8);
@@ -154,16 +154,28 @@ struct walk {
 	struct node *node;        /* the same while it may have properties, else NULL */
 };
 
+/* A path's component names a node with its unit address or, if only one is meant, without. */
+static bool name_matches(const char *name, const char *component, size_t length)
+{
+	size_t i = 0;
+
+	while (i < length && name[i] == component[i])
+		i++;
+	if (i < length)
+		return false;
+	return name[i] == '\0' || (name[i] == '@' && !memchr(component, '@', length));
+}
+
 /* The children of the root that this file asks for by name. */
-static OUT_OF_LINE void note_root_child(dt_node n, const char *name)
+static void note_root_child(dt_node n, const char *name)
 {
 	switch (name[0]) {
 	case 'a':
-		if (dt.aliases == DT_NONE && same(name, "aliases"))
+		if (dt.aliases == DT_NONE && name_matches(name, "aliases", 7))
 			dt.aliases = n;
 		break;
 	case 'c':
-		if (dt.chosen == DT_NONE && same(name, "chosen"))
+		if (dt.chosen == DT_NONE && name_matches(name, "chosen", 6))
 			dt.chosen = n;
 		break;
 	case 'm':
@@ -171,19 +183,24 @@ static OUT_OF_LINE void note_root_child(dt_node n, const char *name)
 			dt.memory = n;
 		break;
 	case 'r':
-		if (dt.reserved == DT_NONE && same(name, "reserved-memory"))
+		if (dt.reserved == DT_NONE && name_matches(name, "reserved-memory", 15))
 			dt.reserved = n;
 		break;
 	}
+}
+
+HOT bool cell_left(const struct walk *w)
+{
+	return w->at <= w->last_cell;
 }
 
 /*
  * Past the name that begins at w->at, a cell at a time: its terminator is the first zero byte. (The
  * expression is not 0 exactly if one of the cell's bytes is.) False if it does not end.
  */
-static inline bool skip_name(struct walk *w)
+HOT bool skip_name(struct walk *w)
 {
-	while (w->at <= w->last_cell) {
+	while (cell_left(w)) {
 		uint32_t cell = *w->at++;
 
 		if ((cell - 0x01010101u) & ~cell & 0x80808080u)
@@ -192,7 +209,7 @@ static inline bool skip_name(struct walk *w)
 	return false;
 }
 
-static inline int begin_node(struct walk *w)
+HOT int begin_node(struct walk *w)
 {
 	const be32_t *name = ++w->at;
 	bool is_root = w->count == 0;
@@ -222,7 +239,7 @@ static inline int begin_node(struct walk *w)
 	return 0;
 }
 
-static inline int end_node(struct walk *w)
+HOT int end_node(struct walk *w)
 {
 	if (w->open == DT_NONE)
 		return fail(-EINVAL, "the end of a node outside any", w->at);
@@ -246,8 +263,7 @@ static uint32_t cells_value(const be32_t *value, uint32_t bytes)
 }
 
 /* Keep what the index answers by itself. The first of properties with one name counts. */
-static OUT_OF_LINE void note_property(struct node *node, const char *name, const be32_t *value,
-                                      uint32_t bytes)
+static void note_property(struct node *node, const char *name, const be32_t *value, uint32_t bytes)
 {
 	if (same(name, "#address-cells")) {
 		if (node->address_cells == CELLS_ABSENT)
@@ -264,7 +280,7 @@ static OUT_OF_LINE void note_property(struct node *node, const char *name, const
 	}
 }
 
-static inline void note_compatible(struct walk *w, const be32_t *value, uint32_t bytes)
+HOT void note_compatible(struct walk *w, const be32_t *value, uint32_t bytes)
 {
 	if (w->node->has_compatible)
 		return;
@@ -274,7 +290,7 @@ static inline void note_compatible(struct walk *w, const be32_t *value, uint32_t
 }
 
 /* May this be the name of a property that note_property keeps? A quick look at the first letter. */
-static inline bool may_be_noted(char first)
+HOT bool may_be_noted(char first)
 {
 	const uint64_t letters =
 	    1ull << ('#' % 64) | 1ull << ('c' % 64) | 1ull << ('p' % 64) | 1ull << ('s' % 64);
@@ -282,7 +298,7 @@ static inline bool may_be_noted(char first)
 	return letters >> ((uint8_t)first % 64) & 1;
 }
 
-static inline int property(struct walk *w)
+HOT int property(struct walk *w)
 {
 	const struct prop *p = (const struct prop *)w->at;
 	ptrdiff_t room = w->end - (const uint8_t *)p->value;
@@ -316,7 +332,7 @@ static int walk_structure(struct walk *w)
 	int error = 0;
 
 	while (!error) {
-		if (w->at > w->last_cell)
+		if (!cell_left(w))
 			return fail(-EINVAL, "the structure block has no end", w->at);
 		switch (be32(w->at)) {
 		case FDT_PROP:
@@ -352,6 +368,12 @@ static int check_memreserve(uint32_t offset, uint32_t total)
 	return fail(-EINVAL, "the memory reservation block has no end", dt.blob + offset);
 }
 
+static bool inside(const be32_t *offset, uint32_t bytes, uint32_t total)
+{
+	return be32(offset) >= sizeof(struct header) && be32(offset) <= total &&
+	       bytes <= total - be32(offset);
+}
+
 /* The header (DTSpec 5.2): everything it points at is inside the blob and aligned. */
 static int check_header(const struct header *h, size_t blob_max)
 {
@@ -366,13 +388,11 @@ static int check_header(const struct header *h, size_t blob_max)
 		            NULL);
 	if (be32(&h->off_struct) % 4 || be32(&h->off_memreserve) % 8)
 		return fail(-EINVAL, "a block of the tree is not aligned", NULL);
-	if (be32(&h->off_struct) < sizeof(*h) || be32(&h->off_struct) > total ||
-	    be32(&h->struct_bytes) > total - be32(&h->off_struct))
+	if (!inside(&h->off_struct, be32(&h->struct_bytes), total))
 		return fail(-EINVAL, "the structure block is outside the tree", NULL);
-	if (be32(&h->off_strings) < sizeof(*h) || be32(&h->off_strings) > total ||
-	    be32(&h->strings_bytes) > total - be32(&h->off_strings))
+	if (!inside(&h->off_strings, be32(&h->strings_bytes), total))
 		return fail(-EINVAL, "the strings block is outside the tree", NULL);
-	if (be32(&h->off_memreserve) < sizeof(*h) || be32(&h->off_memreserve) > total)
+	if (!inside(&h->off_memreserve, 0, total))
 		return fail(-EINVAL, "the memory reservation block is outside the tree", NULL);
 	return check_memreserve(be32(&h->off_memreserve), total);
 }
@@ -469,20 +489,8 @@ const char *dt_name(dt_node n)
 	return (const char *)cell_at(dt.nodes[n].props - dt.nodes[n].name_cells);
 }
 
-/* A path's component names a node with its unit address or, if only one is meant, without. */
-static OUT_OF_LINE bool name_matches(const char *name, const char *component, size_t length)
-{
-	size_t i = 0;
-
-	while (i < length && name[i] == component[i])
-		i++;
-	if (i < length)
-		return false;
-	return name[i] == '\0' || (name[i] == '@' && !memchr(component, '@', length));
-}
-
 /* The node at path, which starts with '/' and ends after length bytes, below n. */
-static OUT_OF_LINE dt_node find_below(dt_node n, const char *path, const char *path_end)
+static dt_node find_below(dt_node n, const char *path, const char *path_end)
 {
 	while (n != DT_NONE) {
 		const char *end;
@@ -538,6 +546,11 @@ static dt_node find(const char *path, const char *path_end)
 dt_node dt_find(const char *path_or_alias)
 {
 	return find(path_or_alias, path_or_alias + strlen(path_or_alias));
+}
+
+dt_node dt_chosen(void)
+{
+	return dt.chosen;
 }
 
 dt_node dt_by_phandle(uint32_t phandle)
@@ -644,7 +657,7 @@ int dt_u64(dt_node n, const char *name, uint64_t *value)
 }
 
 /* The string at `at` in a list, or NULL if it begins or ends past the list's end. */
-static OUT_OF_LINE const char *string_at(struct value list, size_t at)
+static const char *string_at(struct value list, size_t at)
 {
 	const char *s = (const char *)list.cells + at;
 
@@ -662,7 +675,7 @@ const char *dt_string(dt_node n, const char *name, unsigned int index)
 }
 
 /* The place of a string in a list, or -ENOENT. */
-static OUT_OF_LINE int string_index(dt_node n, const char *name, const char *wanted)
+static int string_index(dt_node n, const char *name, const char *wanted)
 {
 	struct value list = value_of(n, name);
 	size_t at = 0;
@@ -753,16 +766,14 @@ static unsigned int size_cells(dt_node bus)
 }
 
 /* A number of up to two cells; of more, the last two. */
-static OUT_OF_LINE uint64_t read_number(const be32_t *p, unsigned int cells)
+static uint64_t read_number(const be32_t *p, unsigned int cells)
 {
-	uint64_t value = 0;
+	uint64_t low = cells ? be32(p + cells - 1) : 0;
 
-	while (cells--)
-		value = value << 32 | be32(p++);
-	return value;
+	return cells > 1 ? (uint64_t)be32(p + cells - 2) << 32 | low : low;
 }
 
-static OUT_OF_LINE struct address read_address(const be32_t *p, unsigned int cells)
+static struct address read_address(const be32_t *p, unsigned int cells)
 {
 	return (struct address){cells == 3 ? be32(p) : 0, read_number(p, cells)};
 }
@@ -786,7 +797,7 @@ struct range {
 	uint64_t bytes;
 };
 
-static OUT_OF_LINE struct range range_at(const struct ranges *r, unsigned int index)
+static struct range range_at(const struct ranges *r, unsigned int index)
 {
 	const be32_t *entry = r->cells + index * r->entry_cells;
 	const be32_t *parent = entry + r->child_cells;
@@ -812,7 +823,7 @@ static bool none_wraps(const struct ranges *r)
 }
 
 /* The ranges or dma-ranges of a bus. 0, with count 0 if empty; -ENOENT not there; -EINVAL */
-static OUT_OF_LINE int open_ranges(dt_node bus, const char *name, struct ranges *r)
+static int open_ranges(dt_node bus, const char *name, struct ranges *r)
 {
 	struct value v = value_of(bus, name);
 	const char *type;
@@ -874,7 +885,7 @@ static int through_ranges(dt_node bus, struct address *a)
 }
 
 /* The index-th entry of reg, as it stands there. */
-static OUT_OF_LINE int read_reg(dt_node n, unsigned int index, struct address *a, uint64_t *bytes)
+static int read_reg(dt_node n, unsigned int index, struct address *a, uint64_t *bytes)
 {
 	struct value reg = value_of(n, "reg");
 	unsigned int cells, size, entry_cells;
@@ -1004,14 +1015,14 @@ struct route {
 	uint32_t cells[8];
 };
 
-static OUT_OF_LINE void copy_cells(uint32_t *to, const be32_t *from, unsigned int count)
+static void copy_cells(uint32_t *to, const be32_t *from, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++)
 		to[i] = be32(from + i);
 }
 
 /* The node's #interrupt-cells, or -EINVAL when it has none or more than we can hold. */
-static OUT_OF_LINE int interrupt_cells(dt_node n)
+static int interrupt_cells(dt_node n)
 {
 	struct value v = value_of(n, "#interrupt-cells");
 
@@ -1050,8 +1061,7 @@ static unsigned int parent_unit_cells(dt_node n)
  * holds the place of an interrupt that is not there: r->node is DT_NONE.
  * 0 and *p moved on; -ENOENT *p is the end; -EINVAL
  */
-static OUT_OF_LINE int take_parent(const be32_t **p, const be32_t *end, bool in_map,
-                                   struct route *r)
+static int take_parent(const be32_t **p, const be32_t *end, bool in_map, struct route *r)
 {
 	const be32_t *at = *p;
 	unsigned int units = 0;
@@ -1077,7 +1087,7 @@ static OUT_OF_LINE int take_parent(const be32_t **p, const be32_t *end, bool in_
 }
 
 /* The index-th interrupt as n itself states it; interrupts-extended wins (DTSpec 2.4.1.3). */
-static OUT_OF_LINE int own_interrupt(dt_node n, unsigned int index, struct route *r)
+static int own_interrupt(dt_node n, unsigned int index, struct route *r)
 {
 	struct value v = value_of(n, "interrupts-extended");
 	int cells;
@@ -1198,7 +1208,7 @@ int dt_irq_index(dt_node n, const char *irq_name)
 /* ---- RAM ---- */
 
 /* The next child of the root from n on that is called "memory" (DTSpec 3.4). */
-static OUT_OF_LINE dt_node memory_node(dt_node n)
+static dt_node memory_node(dt_node n)
 {
 	while (n != DT_NONE && !(name_matches(dt_name(n), "memory", 6) && dt_enabled(n)))
 		n = dt_next_sibling(n);

@@ -138,6 +138,14 @@ static bool judge(const struct tree *t)
 	return ours;
 }
 
+/* Are ours and libfdt's one node, or both none? */
+static bool is_node(dt_node n, const void *blob, int node)
+{
+	if (n == DT_NONE || node < 0)
+		return n == DT_NONE && node < 0;
+	return dt_name(n) == fdt_get_name(blob, node, NULL);
+}
+
 static void compare_property(dt_node n, const void *blob, int node, int property)
 {
 	const char *name;
@@ -197,8 +205,7 @@ static void compare_node(dt_node n, dt_node parent, const void *blob, int node)
 	/* libfdt walks the tree for a path, so not every time. */
 	if (n % 64 == 0) {
 		CHECK(fdt_get_path(blob, node, path, sizeof(path)) == 0);
-		CHECK(dt_name(dt_find(path)) ==
-		      fdt_get_name(blob, fdt_path_offset(blob, path), NULL));
+		CHECK(is_node(dt_find(path), blob, fdt_path_offset(blob, path)));
 	}
 }
 
@@ -223,14 +230,14 @@ static void compare_aliases(const void *blob)
 	fdt_for_each_property_offset(property, blob, aliases)
 	{
 		const char *name, *path;
-		int bytes, node;
+		int bytes;
 
 		path = fdt_getprop_by_offset(blob, property, &name, &bytes);
 		if (bytes == 0 || path[bytes - 1] || *path != '/' || strchr(name, '/') || !*name)
 			continue;
-		node = fdt_path_offset(blob, path);
-		CHECK(dt_name(dt_find(name)) == (node < 0 ? "" : fdt_get_name(blob, node, NULL)) ||
-		      (node < 0 && dt_find(name) == DT_NONE));
+		if (fdt_getprop(blob, aliases, name, NULL) != path) /* the second of that name */
+			continue;
+		CHECK(is_node(dt_find(name), blob, fdt_path_offset(blob, path)));
 	}
 }
 
