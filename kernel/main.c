@@ -41,7 +41,7 @@ static void memory_init(void)
 /* What place.c did not use of the tree's seeds feeds the generator; then nobody can read them. */
 static void seeds_init(void)
 {
-	dt_node chosen = dt_find("/chosen");
+	dt_node chosen = dt_chosen();
 	size_t bytes;
 	const char *seed = dt_prop(chosen, "rng-seed", &bytes);
 

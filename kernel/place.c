@@ -27,7 +27,7 @@ extern uintptr_t __stack_chk_guard;
 static const uint8_t *seed(const char *name, size_t at_least)
 {
 	size_t bytes = 0;
-	const uint8_t *p = dt_prop(dt_find("/chosen"), name, &bytes);
+	const uint8_t *p = dt_prop(dt_chosen(), name, &bytes);
 
 	return p && bytes >= at_least ? p : NULL;
 }
