@@ -85,7 +85,7 @@ flags    =
 lists    := $(wildcard */files.mk)
 include $(lists)
 
-objs := $(addprefix $(obj)/,$(obj-y)) $(SRCS:%.c=$(obj)/app/%.o) $(obj)/bundle.o $(obj)/version.o
+objs := $(obj)/bundle.o $(obj)/version.o $(SRCS:%.c=$(obj)/app/%.o) $(addprefix $(obj)/,$(obj-y))
 
 # Before any object: the headers of the libraries. Changed rules rebuild everything.
 rules := Makefile cross.mk features.mk $(app_dir)/app.mk

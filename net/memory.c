@@ -90,10 +90,11 @@ void *mem_calloc(mem_size_t count, mem_size_t size)
 
 void mem_free(void *m)
 {
-	struct head *h = (struct head *)m - 1;
+	struct head *h;
 
 	if (!m)
 		return;
+	h = (struct head *)m - 1;
 	discharge(h->bytes);
 	free(h);
 }

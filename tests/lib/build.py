@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 def make(*arguments, cwd=ROOT, env=None, check=False):
     """Run make; its CompletedProcess, output and errors together in stdout."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    r = subprocess.run(["make", "--no-print-directory", *map(str, arguments)], cwd=cwd, text=True,
+    r = subprocess.run(["make", "--no-print-directory", "-j2", *map(str, arguments)], cwd=cwd, text=True,
                        env=clean | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert not check or r.returncode == 0, f"make {' '.join(map(str, arguments))}:\n{r.stdout}"
     return r
@@ -24,7 +24,7 @@ def build(app, *variables):
     (ROOT / "build").mkdir(exist_ok=True)
     with open(ROOT / "build/.test-lock", "w") as lock:    # tests may run in parallel
         fcntl.flock(lock, fcntl.LOCK_EX)
-        make("-j2", f"APP={app}", *variables, check=True)
+        make(f"APP={app}", *variables, check=True)
     earlycon = "-earlycon" if any(v.startswith("EARLYCON=") for v in variables) else ""
     return ROOT / "build" / (pathlib.Path(app).name + earlycon)
 

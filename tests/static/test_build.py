@@ -12,19 +12,25 @@ from build import ROOT, build, git_files, make
 HELLO = (ROOT / "apps/hello/main.c").read_text()
 
 
+def built(folder):
+    """Where an app outside the repository is built."""
+    return ROOT / "build" / folder.name
+
+
 @pytest.fixture
 def app(tmp_path):
-    """Make an app outside the repository: app("name", "FEATURES := net", {"page.html": "..."})."""
+    """Make an app outside the repository: app("name", "FEATURES := net", {"page.html": "..."}).
+    It is called name-<pid>, so that two runs of the tests do not meet in build/."""
     made = []
 
     def new(name, app_mk, files=None):
-        folder = tmp_path / name
+        folder = tmp_path / f"{name}-{os.getpid()}"
         folder.mkdir()
         (folder / "app.mk").write_text(app_mk + "\n")
         for path, text in ({"main.c": HELLO} | (files or {})).items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
-        made.append(ROOT / "build" / name)
+        made.append(built(folder))
         return folder
     yield new
     for folder in made:
@@ -33,15 +39,15 @@ def app(tmp_path):
 
 # --- You ship only what you use --------------------------------------------------------------
 
-def linked_objects(built):
+def linked_objects(folder):
     """The object files that brought at least a byte, from the linker's map."""
-    text = (built / "image.map").read_text()
+    text = (folder / "image.map").read_text()
     text = text[text.index("Linker script and memory map"):]
     return set(re.findall(r"0x[0-9a-f]+ +0x0*[1-9a-f][0-9a-f]* (\S+\.o\)?)$", text, re.M))
 
 
-def symbols(built):
-    out = subprocess.check_output(["aarch64-linux-gnu-nm", built / "image.elf"], text=True)
+def symbols(folder):
+    out = subprocess.check_output(["aarch64-linux-gnu-nm", folder / "image.elf"], text=True)
     names = {line.split()[-1] for line in out.splitlines()}
     return {n for n in names if not re.fullmatch(r"__\w+_(start|end)", n)}    # the linker script's
 
@@ -51,24 +57,23 @@ SYMBOL_OF_A_FEATURE = re.compile(
     r"(virtio|virtqueue|netdev|netif|pbuf|lwip|dhcp|http|socket|^tcp_|^udp_|^block_|^dns_)")
 
 
-def feature_code(built):
+def feature_code(folder):
     """Whatever of network, block and virtio is in an image."""
-    return ({o for o in linked_objects(built) if OF_A_FEATURE.search(o)}
-            | {s for s in symbols(built) if SYMBOL_OF_A_FEATURE.search(s)})
+    return ({o for o in linked_objects(folder) if OF_A_FEATURE.search(o)}
+            | {s for s in symbols(folder) if SYMBOL_OF_A_FEATURE.search(s)})
 
 
 def test_hello_contains_no_network_block_or_virtio_code():
-    built = build("hello")
-    assert any(o.endswith("kernel/main.o") for o in linked_objects(built))
-    assert "main" in symbols(built)
-    assert not feature_code(built)
+    hello = build("hello")
+    assert any(o.endswith("kernel/main.o") for o in linked_objects(hello))
+    assert "main" in symbols(hello)
+    assert not feature_code(hello)
 
 
 @pytest.mark.parametrize("feature", ["net", "block", "rng"])
 def test_the_same_check_fails_with_a_feature_added(app, feature):
     """The control of the test above."""
-    built = build(str(app(f"hello-{feature}", f"FEATURES := {feature}")))
-    found = feature_code(built)
+    found = feature_code(build(str(app(f"hello-{feature}", f"FEATURES := {feature}"))))
     assert any(o.endswith("o") and "virtio" in o for o in found)
     assert any("virtio" in s for s in found if "/" not in s)
 
@@ -136,25 +141,26 @@ def test_what_is_missing_fails_at_link_time(app):
 
 def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
     deps = os.environ.get("PITH_DEPS") or ROOT / "build/deps/tarballs"
-    make("APP=web", "-j2", check=True)    # fetches what is missing
-    hashes = []
-    for folder in (tmp_path / "a", tmp_path / "another/deeper"):
-        for name in git_files():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-        make("-j2", "APP=web", cwd=folder, env={"PITH_DEPS": str(deps)}, check=True)
-        hashes.append(hashlib.sha256((folder / "build/web/Image").read_bytes()).hexdigest())
-    assert hashes[0] == hashes[1]
+    build("web")    # fetches what is missing
+    folders = tmp_path / "a", tmp_path / "another/deeper"
+    for name in git_files():
+        (folders[0] / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folders[0] / name)
+    shutil.copytree(folders[0], folders[1])
+    for folder in folders:
+        make("APP=web", cwd=folder, env={"PITH_DEPS": str(deps)}, check=True)
+    a, b = (hashlib.sha256((f / "build/web/Image").read_bytes()).hexdigest() for f in folders)
+    assert a == b
 
 
 # --- Apps anywhere, and errors that help -----------------------------------------------------
 
 def test_app_outside_the_repository_builds_into_build(app):
-    built = build(str(app("outside", "FEATURES :=\nCFLAGS := -DANSWER=42\n",
-                          {"main.c": "int main(void)\n{\n\treturn ANSWER;\n}\n"})))
-    assert built == ROOT / "build/outside"
+    folder = app("outside", "FEATURES :=\nCFLAGS := -DANSWER=42\n",
+                 {"main.c": "int main(void)\n{\n\treturn ANSWER;\n}\n"})
+    make(f"APP={folder}", check=True)
     for name in ("Image", "image.elf", "image.map"):
-        assert (built / name).stat().st_size
+        assert (built(folder) / name).stat().st_size
 
 
 def test_image_has_the_linux_arm64_header():
@@ -171,12 +177,13 @@ def test_files_are_bundled_and_followed(app):
                  {"www/index.html": "<p>first edition</p>", "www/deep/x.css": "a-style-sheet{}",
                   "one.txt": "the only line", "not-me.txt": "never bundled"})
     make(f"APP={folder}", check=True)
-    listing = (ROOT / "build/bundles/obj/bundle.S").read_text()
+    bundle = built(folder) / "obj/bundle.S"
+    listing = bundle.read_text()
     assert re.findall(r'\.asciz "(.*)"', listing) == ["/one.txt", "/www/deep/x.css", "/www/index.html"]
     (folder / "www/index.html").write_text("<p>second edition</p>")
     (folder / "www/new.txt").write_text("newly arrived")
     make(f"APP={folder}", check=True)
-    assert "/www/new.txt" in (ROOT / "build/bundles/obj/bundle.S").read_text()
+    assert "/www/new.txt" in bundle.read_text()
 
 
 @pytest.mark.parametrize("app_mk, said", [
@@ -195,15 +202,15 @@ def test_an_app_that_is_not_there_says_how_to_make_it():
 
 
 def test_make_new_makes_an_app_that_builds(tmp_path):
-    folder = tmp_path / "mine"
+    folder = tmp_path / f"mine-{os.getpid()}"
     try:
         make("new", f"APP={folder}", check=True)
         make(f"APP={folder}", check=True)
-        assert (ROOT / "build/mine/Image").exists()
+        assert (built(folder) / "Image").exists()
         again = make("new", f"APP={folder}")
         assert again.returncode and "already there" in again.stdout
     finally:
-        shutil.rmtree(ROOT / "build/mine", ignore_errors=True)
+        shutil.rmtree(built(folder), ignore_errors=True)
 
 
 def test_compile_commands_cover_every_source_of_the_app():

@@ -65,18 +65,18 @@ def test_web_answers_on_the_forwarded_port():
 
 
 def test_an_app_from_the_template_runs(tmp_path):
-    folder = tmp_path / "fresh"
+    folder = tmp_path / f"fresh-{os.getpid()}"
     try:
         make("new", f"APP={folder}", check=True)
         with Qemu(str(folder)) as machine:
             machine.expect(r"Replace main.c by your program")
             machine.wait()
     finally:
-        shutil.rmtree(ROOT / "build/fresh", ignore_errors=True)
+        shutil.rmtree(ROOT / "build" / folder.name, ignore_errors=True)
 
 
 def test_symbolize_turns_a_panic_into_functions_and_lines(tmp_path):
-    folder = tmp_path / "crashes"
+    folder = tmp_path / f"crashes-{os.getpid()}"
     folder.mkdir()
     (folder / "app.mk").write_text("FEATURES :=\n")
     (folder / "main.c").write_text(
@@ -92,7 +92,7 @@ def test_symbolize_turns_a_panic_into_functions_and_lines(tmp_path):
         assert re.search(r"at image\+0x[0-9a-f]+ break_it \(app/main.c:3\)", told)
         assert re.search(r"image\+0x[0-9a-f]+ main \(app/main.c:[89]\)", told)
     finally:
-        shutil.rmtree(ROOT / "build/crashes", ignore_errors=True)
+        shutil.rmtree(ROOT / "build" / folder.name, ignore_errors=True)
 
 
 def test_size_names_folders_and_symbols():
