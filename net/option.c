@@ -192,7 +192,7 @@ static int set_tcp(struct sock *s, int option, const void *value, socklen_t byte
 	int v, r;
 
 	if (s->ops->type != SOCK_STREAM)
-		return -EOPNOTSUPP;
+		return -ENOPROTOOPT;
 	if (bytes < sizeof(int))
 		return -EINVAL;
 	r = get_int(value, bytes, &v);
@@ -217,7 +217,7 @@ static int get_tcp(struct sock *s, int option, void *value, socklen_t *bytes)
 	const struct sock_options *o = &s->options;
 
 	if (s->ops->type != SOCK_STREAM)
-		return -EOPNOTSUPP;
+		return -ENOPROTOOPT;
 	switch (option) {
 	case TCP_NODELAY:
 		return put_int(o->no_delay, value, bytes);

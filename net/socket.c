@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <netinet/in.h>
@@ -562,14 +563,23 @@ ssize_t send(int fd, const void *buf, size_t count, int flags)
 	return sendto(fd, buf, count, flags, NULL, 0);
 }
 
+static ssize_t msg_bytes(const struct msghdr *msg)
+{
+	if (msg->msg_iovlen > IOV_MAX)
+		return -EMSGSIZE;
+	return iov_bytes(msg->msg_iov, (int)msg->msg_iovlen);
+}
+
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	ssize_t bytes = iov_bytes(msg->msg_iov, (int)msg->msg_iovlen);
+	ssize_t bytes = msg_bytes(msg);
 	struct transfer t = {
 	    .iov = msg->msg_iov, .iov_count = (int)msg->msg_iovlen, .flags = flags};
 
-	if (bytes < 0 || msg->msg_controllen)
-		return libc_result(-EINVAL);
+	if (bytes >= 0 && msg->msg_controllen)
+		bytes = -EINVAL;
+	if (bytes < 0)
+		return libc_result(bytes);
 	t.bytes = (size_t)bytes;
 	return libc_result(do_send(fd, &t, msg->msg_name, msg->msg_namelen));
 }
@@ -608,12 +618,12 @@ ssize_t recv(int fd, void *buf, size_t count, int flags)
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	ssize_t bytes = iov_bytes(msg->msg_iov, (int)msg->msg_iovlen);
+	ssize_t bytes = msg_bytes(msg);
 	struct transfer t = {
 	    .iov = msg->msg_iov, .iov_count = (int)msg->msg_iovlen, .flags = flags};
 
 	if (bytes < 0)
-		return libc_result(-EINVAL);
+		return libc_result(bytes);
 	t.bytes = (size_t)bytes;
 	bytes = do_receive(fd, &t, msg->msg_name, &msg->msg_namelen);
 	if (bytes >= 0) {

@@ -3,13 +3,12 @@
 #ifndef ARCH_CC_H
 #define ARCH_CC_H
 
+#include <limits.h> /* SSIZE_MAX: without it lwIP would define ssize_t */
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <pith/irq.h>
 
-#define LWIP_NO_UNISTD_H      1
-#define SSIZE_MAX             INTPTR_MAX
 #define LWIP_ERRNO_STDINCLUDE 1
 
 /* Byte order by the compiler, one instruction: lwIP's own are calls. */
