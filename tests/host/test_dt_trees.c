@@ -197,8 +197,9 @@ static void compare_node(dt_node n, dt_node parent, const void *blob, int node)
 
 	CHECK(dt_parent(n) == parent);
 	CHECK(dt_name(n) == fdt_get_name(blob, node, NULL));
-	fdt_for_each_property_offset(property, blob, node)
-	    compare_property(n, blob, node, property);
+	for (property = fdt_first_property_offset(blob, node); property >= 0;
+	     property = fdt_next_property_offset(blob, property))
+		compare_property(n, blob, node, property);
 	CHECK(!dt_prop(n, "never-there", NULL));
 	CHECK(!dt_compatible(n, "never,there"));
 	compare_phandle(n, fdt_get_phandle(blob, node));
@@ -227,8 +228,8 @@ static void compare_aliases(const void *blob)
 {
 	int aliases = fdt_path_offset(blob, "/aliases"), property;
 
-	fdt_for_each_property_offset(property, blob, aliases)
-	{
+	for (property = fdt_first_property_offset(blob, aliases); property >= 0;
+	     property = fdt_next_property_offset(blob, property)) {
 		const char *name, *path;
 		int bytes;
 

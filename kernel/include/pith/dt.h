@@ -88,6 +88,9 @@ int dt_reg_by_name(dt_node n, const char *reg_name, uint64_t *pa, uint64_t *byte
 /*
  * The index-th interrupt, resolved by interrupts-extended, interrupts + interrupt-parent, and
  * interrupt-map, to a controller and its specifier (host order).
+ *
+ * Returns 0; -ENOENT no such interrupt (or its place is held by phandle 0); -EINVAL malformed, a
+ *         circle, or more than 8 cells; -ENXIO an interrupt-map has no entry for it
  */
 struct dt_irq {
 	dt_node controller;
@@ -101,7 +104,8 @@ int dt_irq_index(dt_node n, const char *irq_name);
 
 /*
  * The index-th window of the DMA addresses that n's bus masters use: bus address, CPU address, size,
- * composed through all parents. A bus with no dma-ranges or an empty one is 1:1.
+ * composed through all parents, in the order of bus addresses. A bus with no dma-ranges or an empty
+ * one is 1:1; where all are, there is one window of UINT64_MAX bytes.
  * Returns 0; -ENOENT past the last window; -EINVAL
  */
 struct dt_dma_window {
