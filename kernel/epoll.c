@@ -18,10 +18,8 @@
  *
  * Source: epoll(7), epoll_ctl(2), epoll_wait(2) of the Linux man-pages
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <pith/compiler.h>
@@ -399,16 +397,6 @@ static int wait_ready(struct epoll *set, uint64_t deadline_ns)
 	return err;
 }
 
-/* What is left may be for another thread, of which each notification woke only one. */
-static void pass_on(struct epoll *set)
-{
-	unsigned long irq = irq_save();
-
-	if (set->ready_count > 0 && !list_empty(&set->file.ready.blocked.waiters))
-		waitq_wake_one(&set->file.ready.blocked);
-	irq_restore(irq);
-}
-
 static int wait_events(struct epoll *set, struct epoll_event *events, int max, int timeout_ms)
 {
 	uint64_t deadline_ns = 0;
@@ -421,8 +409,9 @@ static int wait_events(struct epoll *set, struct epoll_event *events, int max, i
 		if (err)
 			return err == -ETIMEDOUT ? 0 : err;
 	}
-	if (set->ready_count > 0)
-		pass_on(set);
+	/* What is left may be for another thread, of which each notification woke only one. */
+	if (set->ready_count > 0 && !list_empty(&set->file.ready.blocked.waiters))
+		waitq_wake_one(&set->file.ready.blocked);
 	return n;
 }
 

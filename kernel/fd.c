@@ -26,7 +26,7 @@
 
 #define WORD_BITS 64
 
-static struct file *files[FD_MAX];
+struct file *fd_files[FD_MAX];
 static uint64_t in_use[FD_MAX / WORD_BITS];
 static uint64_t close_on_exec[FD_MAX / WORD_BITS];
 static size_t open_count;
@@ -41,8 +41,13 @@ void ready_init(struct ready *r)
 
 void ready_notify(struct ready *r, uint32_t events)
 {
-	unsigned long irq = irq_save();
+	unsigned long irq;
 	bool taken = false;
+
+	/* Whoever comes now looks at the file after that, and sees what this is about. */
+	if (list_empty(&r->watchers) && list_empty(&r->blocked.waiters))
+		return;
+	irq = irq_save();
 
 	list_for_each_safe(l, &r->watchers) {
 		struct watcher *w = container_of(l, struct watcher, link);
@@ -81,33 +86,15 @@ void file_init(struct file *f, const struct file_ops *ops, int flags)
 	ready_init(&f->ready);
 }
 
-void file_use(struct file *f)
-{
-	unsigned long irq = irq_save();
-
-	f->users++;
-	irq_restore(irq);
-}
-
 /* The watchers that are still there were epoll's, and forgot themselves when the file was closed.
  */
-static void file_release(struct file *f)
+void file_release(struct file *f)
 {
 	list_for_each_safe(l, &f->ready.watchers) {
 		list_remove(l);
 		free(container_of(l, struct watcher, link));
 	}
 	f->ops->release(f);
-}
-
-void file_put(struct file *f)
-{
-	unsigned long irq = irq_save();
-	unsigned int users = --f->users;
-
-	irq_restore(irq);
-	if (users == 0)
-		file_release(f);
 }
 
 /* The last descriptor is gone: f->closed is set. */
@@ -154,7 +141,7 @@ static void enter(int fd, struct file *f, bool cloexec)
 {
 	if (f->descriptors++ > 0)
 		f->users--;
-	files[fd] = f;
+	fd_files[fd] = f;
 	set_bit(in_use, fd, true);
 	set_bit(close_on_exec, fd, cloexec);
 	open_count++;
@@ -163,9 +150,9 @@ static void enter(int fd, struct file *f, bool cloexec)
 /* Returns the file if this was its last descriptor (file_closed() is the caller's), else NULL. */
 static struct file *leave(int fd)
 {
-	struct file *f = files[fd];
+	struct file *f = fd_files[fd];
 
-	files[fd] = NULL;
+	fd_files[fd] = NULL;
 	set_bit(in_use, fd, false);
 	open_count--;
 	if (--f->descriptors > 0)
@@ -176,7 +163,7 @@ static struct file *leave(int fd)
 
 static struct file *lookup(int fd)
 {
-	return (unsigned int)fd < FD_MAX ? files[fd] : NULL;
+	return (unsigned int)fd < FD_MAX ? fd_files[fd] : NULL;
 }
 
 /* --- For the rest of the kernel --- */
@@ -201,17 +188,6 @@ void fd_init(void)
 			file_use(console);
 		fd_install(console, fd, false);
 	}
-}
-
-struct file *fd_get(int fd)
-{
-	unsigned long irq = irq_save();
-	struct file *f = lookup(fd);
-
-	if (f)
-		f->users++;
-	irq_restore(irq);
-	return f;
 }
 
 size_t fd_count(void)
@@ -261,7 +237,7 @@ static int dup_at(int old, int fd, bool cloexec)
 		file_put(f);
 		return -EBADF;
 	}
-	if (files[fd])
+	if (fd_files[fd])
 		last = leave(fd);
 	enter(fd, f, cloexec);
 	irq_restore(irq);

@@ -46,7 +46,7 @@ void __retarget_lock_close_recursive(_LOCK_T lock)
 
 void __retarget_lock_acquire_recursive(_LOCK_T lock)
 {
-	if (mutex_held(&lock->mutex))
+	if (lock->mutex.owner == thread_current())
 		lock->depth++;
 	else
 		mutex_lock(&lock->mutex);
@@ -54,7 +54,7 @@ void __retarget_lock_acquire_recursive(_LOCK_T lock)
 
 int __retarget_lock_try_acquire_recursive(_LOCK_T lock)
 {
-	if (mutex_held(&lock->mutex))
+	if (lock->mutex.owner == thread_current())
 		lock->depth++;
 	else if (mutex_trylock(&lock->mutex))
 		return 0;

@@ -58,6 +58,11 @@ size_t iov_put(const struct iovec *iov, int iov_count, size_t skip, const void *
 	size_t done = 0, bytes;
 	void *piece;
 
+	if (iov_count == 1 && skip == 0) { /* read() into one buffer */
+		count = MIN(count, iov->iov_len);
+		memcpy(iov->iov_base, from, count);
+		return count;
+	}
 	while (done < count &&
 	       (piece = iov_piece(iov, iov_count, skip + done, count - done, &bytes))) {
 		memcpy(piece, (const char *)from + done, bytes);
@@ -71,6 +76,11 @@ size_t iov_get(const struct iovec *iov, int iov_count, size_t skip, void *to, si
 	size_t done = 0, bytes;
 	void *piece;
 
+	if (iov_count == 1 && skip == 0) { /* write() from one buffer */
+		count = MIN(count, iov->iov_len);
+		memcpy(to, iov->iov_base, count);
+		return count;
+	}
 	while (done < count &&
 	       (piece = iov_piece(iov, iov_count, skip + done, count - done, &bytes))) {
 		memcpy((char *)to + done, piece, bytes);

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <pith/irq.h>
 #include <pith/list.h>
 #include <pith/thread.h>
 
@@ -94,10 +95,39 @@ void file_init(struct file *f, const struct file_ops *ops, int flags);
 int fd_install(struct file *f, int from, bool cloexec);
 /* Boot, before any other descriptor: the console as 0, 1 and 2. */
 void fd_init(void);
+/* fd.c's, here for the inlines that every call on a descriptor begins and ends with. */
+extern struct file *fd_files[FD_MAX];
+void file_release(struct file *f);
+
 /* The open file of fd with a use taken (file_put to give it back), or NULL. */
-struct file *fd_get(int fd);
-void file_use(struct file *f);
-void file_put(struct file *f);
+static inline struct file *fd_get(int fd)
+{
+	unsigned long irq = irq_save();
+	struct file *f = (unsigned int)fd < FD_MAX ? fd_files[fd] : NULL;
+
+	if (f)
+		f->users++;
+	irq_restore_quiet(irq);
+	return f;
+}
+
+static inline void file_use(struct file *f)
+{
+	unsigned long irq = irq_save();
+
+	f->users++;
+	irq_restore_quiet(irq);
+}
+
+static inline void file_put(struct file *f)
+{
+	unsigned long irq = irq_save();
+	unsigned int users = --f->users;
+
+	irq_restore_quiet(irq);
+	if (users == 0)
+		file_release(f);
+}
 
 /*
  * Sleep until a ready_notify on f, its closing, or the deadline. Interrupts must be masked from the
