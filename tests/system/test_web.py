@@ -134,10 +134,10 @@ def held(s):
 
 def test_half_requests_hold_nobody_up_and_leave_nothing_behind(url):
     before, host, port = status(url), *url[len("http://"):].split(":")
-    clients = [socket.create_connection((host, int(port))) for _ in range(50)]
+    clients = [socket.create_connection((host, int(port))) for _ in range(20)]
     for i, client in enumerate(clients):
         client.sendall((b"GET / HT", b"POST / HTTP/1.1\r\nContent-Le", b"\x16\x03\x01")[i % 3])
-    assert status(url)["http"]["connections_now"] > 30
+    assert status(url)["http"]["connections_now"] > 10
     for client in clients:
         client.close()
     deadline = time.monotonic() + 60
