@@ -12,9 +12,9 @@
 #include "lwip/ip.h"
 #include "lwip/udp.h"
 
-#define DATAGRAM_MAX       65507 /* UINT16_MAX less the headers of IPv4 and UDP */
-#define PACKET_OVERHEAD    128   /* what a queued datagram costs beyond its bytes, about */
-#define RECEIVE_BUFFER_MIN (64 * 1024)
+#define DATAGRAM_MAX       65507       /* UINT16_MAX less the headers of IPv4 and UDP */
+#define PACKET_OVERHEAD    128         /* what a queued datagram costs beyond its bytes, about */
+#define RECEIVE_BUFFER_MIN (72 * 1024) /* the largest datagram, and some */
 
 struct origin {
 	uint8_t type, zone; /* lwIP's IPADDR_TYPE_V4 or V6 */

@@ -763,11 +763,11 @@ static void test_close_sends(void)
 	int fds[2];
 
 	pair(fds);
-	n = write(fds[0], buf, sizeof(buf));
+	n = send(fds[0], buf, sizeof(buf), MSG_DONTWAIT);
 	close(fds[0]);
 	for (ssize_t r; (r = read(fds[1], buf, sizeof(buf))) > 0; got += r)
 		;
-	CHECK("close: what is queued still goes out", n == got);
+	CHECK("close: what is queued still goes out", n > 1000 && n == got);
 	close(fds[1]);
 	pair(fds);
 	setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &wait, sizeof(wait));
@@ -1144,7 +1144,7 @@ static void test_names(void)
 
 static void test_many(void)
 {
-	static int fds[60][2];
+	static int fds[12][2];
 	uint16_t port;
 	int l = listener(&port), good = 0;
 
@@ -1160,12 +1160,12 @@ static void test_many(void)
 	CHECK("many: one after the other", good == 1000);
 	close(l);
 	good = 0;
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 12; i++)
 		pair(fds[i]);
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 12; i++)
 		good += echo(fds[i][0], fds[i][1]) && echo(fds[i][1], fds[i][0]);
-	CHECK("many: at once", good == 60);
-	for (int i = 0; i < 60; i++)
+	CHECK("many: at once", good == 12);
+	for (int i = 0; i < 12; i++)
 		close_pair(fds[i]);
 }
 
