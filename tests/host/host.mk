@@ -78,3 +78,7 @@ epoll_CFLAGS := $(posix_names)
 HOST_TESTS      += virtio_net
 virtio_net_SRCS := $(virtio_common) drivers/virtio_net.c kernel/netdev.c
 virtio_net_LIBS := -Wl,-T,tests/host/virtio.lds
+
+HOST_TESTS += ram
+ram_SRCS   := kernel/ram.c
+ram_CFLAGS := -Iarch-aarch64/include

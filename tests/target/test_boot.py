@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image boots wherever and however it is loaded (promise 1), and says what it did."""
 import re
+import subprocess
 
 import pytest
 from build import build
+from checks import run_checks
 from qemu import Qemu
+from trees import boot_with_tree
 
 # Virtual time: exact, and idle time takes none.
 ICOUNT = ["-icount", "shift=0,sleep=off"]
@@ -101,3 +104,57 @@ def test_the_exit_status_is_visible_and_the_machine_off(how, status):
     with Qemu("tests/target/args", append=f"-- {how}") as m:
         assert int(m.expect(r"exit status (\d+)")[1]) == status
         assert m.wait() == 0
+
+
+def test_the_initrd_is_left_alone(tmp_path):
+    initrd = tmp_path / "initrd"
+    initrd.write_bytes(bytes((i * 7 + (i >> 8)) & 255 for i in range(700001)))
+    for _ in range(3):    # three random places
+        assert "initrd is whole" in run_checks("tests/target/reserved",
+                                               devices=["-initrd", initrd])
+
+
+def virt_tree(tmp_path):
+    """QEMU virt's tree with 128 MiB, as source, and where to put it back."""
+    dtb = tmp_path / "virt.dtb"
+    subprocess.run(["qemu-system-aarch64", "-M", f"virt,dumpdtb={dtb}", "-nic", "none",
+                    "-display", "none"], check=True, stderr=subprocess.DEVNULL)
+    return subprocess.check_output(["dtc", "-q", "-I", "dtb", "-O", "dts", dtb], text=True), dtb
+
+
+def test_reserved_memory_is_nobodys(tmp_path):
+    """/memreserve/, static, no-map regions: not given out. reusable, size only: ours to use."""
+    dts, dtb = virt_tree(tmp_path)
+    arguments = "41000000-41001000 43000000-43180000 44123000-44125000! 45000000-45100000+"
+    dts = dts.replace("/dts-v1/;", "/dts-v1/;\n/memreserve/ 0x41000000 0x1000;", 1)
+    dts = re.sub(r"(?m)^\tchosen \{", f"""\treserved-memory {{
+\t\t#address-cells = <2>;
+\t\t#size-cells = <2>;
+\t\tranges;
+\t\tkept@43000000 {{ reg = <0 0x43000000 0 0x180000>; }};
+\t\tsecure@44123000 {{ reg = <0 0x44123000 0 0x2000>; no-map; }};
+\t\tcma@45000000 {{ reg = <0 0x45000000 0 0x100000>; reusable; }};
+\t\tpool {{ size = <0 0x400000>; }};
+\t}};
+\tchosen {{
+\t\tbootargs = "{arguments}";""", dts)
+    subprocess.run(["dtc", "-q", "-f", "-I", "dts", "-O", "dtb", "-o", dtb], input=dts.encode(),
+                   check=True)
+    with boot_with_tree(build("tests/target/reserved") / "Image", dtb, tmp_path) as m:
+        m.expect(r"exit status 0")
+        assert len(re.findall(r"^ok region", m.output, re.M)) == 8, m.output
+
+
+def test_without_seeds():
+    """No seed: it boots where it is, says so, and the log says that canaries are best effort."""
+    with Qemu("tests/target/attack", machine="dtb-randomness=off") as m:
+        m.expect(r"stays where it was loaded, 0x40200000: no seed")
+        m.expect(r"no rng-seed in the device tree: stack canaries are best effort")
+        m.expect(r"exit status 0")
+
+
+def test_the_pl011_is_the_console_with_a_virtio_console_there():
+    with Qemu("hello", devices=["-device", "virtio-serial-device", "-device",
+                                "virtconsole,chardev=c", "-chardev", "null,id=c"]) as m:
+        m.expect(r"Hello")
+        m.expect(r"exit status 0")

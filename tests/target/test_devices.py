@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every machine has: interrupt controllers, timer, console input, clock, power."""
 import re
-import struct
 import subprocess
 
 import pytest
 from build import build
 from checks import run_checks
 from qemu import Qemu
+from trees import boot_with_tree
 
 APP = "tests/target/devices"
 ICOUNT = ["-icount", "shift=0"]  # 1 ns of virtual time is one instruction
@@ -69,19 +69,6 @@ def test_reset_boots_again(machine):
 @pytest.mark.parametrize("el", [1, 2])
 def test_two_security_states(gic, el):
     run_checks(APP, at_least=7, gic=gic, el=el, machine="secure=on", devices=ICOUNT)
-
-
-def boot_with_tree(image, tree, tmp_path):
-    """QEMU edits every tree that it is given: start at a stub that passes our own instead."""
-    image_pa, tree_pa = 0x42000000, 0x46000000
-    stub = tmp_path / "stub"
-    stub.write_bytes(struct.pack("<4I2Q", 0x58000080,  # ldr x0, tree_pa
-                                 0x580000a1,           # ldr x1, image_pa
-                                 0xd61f0020, 0xd503201f,  # br x1; nop
-                                 tree_pa, image_pa))
-    return Qemu(image=stub, devices=[
-        "-device", f"loader,file={image},addr={image_pa},force-raw=on",
-        "-device", f"loader,file={tree},addr={tree_pa},force-raw=on"])
 
 
 @pytest.mark.parametrize("how", ["time", "reset"])
