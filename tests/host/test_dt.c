@@ -77,6 +77,16 @@ static dt_node at(const char *path)
 	return n;
 }
 
+/* Change the bytes of `from`, which are somewhere in the blob, and load it again. */
+static void change(const char *from, const char *to)
+{
+	uint8_t *place = memmem(blob, blob_bytes, from, strlen(from));
+
+	assert_non_null(place);
+	memcpy(place, to, strlen(from));
+	assert_int_equal(dt_init(blob, blob_bytes), 0);
+}
+
 /* The header's fields, by the names of DTSpec 5.2. */
 enum {
 	MAGIC,
@@ -301,6 +311,40 @@ static void properties_are_read_as_cells_and_strings_but_never_past_their_end(vo
 	assert_non_null(dt_prop(0, "empty", &bytes));
 	assert_int_equal(bytes, 0);
 	assert_non_null(dt_prop(0, "empty", NULL));
+}
+
+/* dtc allows none of this, but a blob may have it; libfdt takes the first as well. */
+static void of_two_with_one_name_the_first_counts(void **state)
+{
+	uint64_t a, b;
+
+	(void)state;
+	load("/dts-v1/; / { #address-cells = <1>; #address-cellz = <2>; #size-cells = <1>;"
+	     "#size-cellz = <2>; dev { reg = <0 1 2 3>; }; chosen { bootargs = \"a\"; };"
+	     "chosen@1 { bootargs = \"b\"; };"
+	     "on { status = \"okay\"; statuz = \"disabled\"; phandle = <1>; phandlz = <2>;"
+	     "compatible = \"a\"; compatiblz = \"b\"; };"
+	     "off { status = \"disabled\"; statuz = \"okay\"; phandlx = [00]; phandlz = <3>; };"
+	     "x@1y { }; };");
+	change("#address-cellz", "#address-cells");
+	change("#size-cellz", "#size-cells");
+	change("statuz", "status");
+	change("phandlx", "phandle");
+	change("phandlz", "phandle");
+	change("compatiblz", "compatible");
+	change("x@1y", "x@1@");
+	assert_int_equal(dt_reg(at("/dev"), 1, &a, &b), 0);
+	assert_true(a == 2 && b == 3);
+	assert_true(dt_enabled(at("/on")));
+	assert_false(dt_enabled(at("/off")));
+	assert_int_equal(dt_by_phandle(1), at("/on"));
+	assert_int_equal(dt_by_phandle(2), DT_NONE);
+	assert_int_equal(dt_by_phandle(3), DT_NONE);
+	assert_true(dt_compatible(at("/on"), "a"));
+	assert_false(dt_compatible(at("/on"), "b"));
+	assert_string_equal(dt_bootargs(), "a");
+	assert_int_equal(dt_find("/x@1"), DT_NONE);
+	assert_int_equal(dt_find("/x@1@"), at("/x"));
 }
 
 static void wiping_leaves_zeros_and_the_rest_of_the_tree(void **state)
@@ -869,26 +913,26 @@ static void what_is_not_a_tree_is_refused_with_its_reason(void **state)
 	expect_refusal_of(blob, blob_bytes, "the memory reservation block has no end at offset 0x");
 }
 
-/* A blob with a structure block of the given cells, and the strings "x\0y". */
+/* A blob that ends in a structure block of the given cells; the strings are "x\0y". */
 static void build(const uint32_t *cells, size_t count)
 {
-	size_t total = 56 + 4 * count + 3;
+	size_t total = 60 + 4 * count;
 
 	free(blob);
 	blob = calloc(total, 1);
 	blob_bytes = total;
 	put(4 * MAGIC, 0xd00dfeed);
 	put(4 * TOTALSIZE, (uint32_t)total);
-	put(4 * OFF_STRUCT, 56);
-	put(4 * OFF_STRINGS, (uint32_t)(total - 3));
+	put(4 * OFF_STRUCT, 60);
+	put(4 * OFF_STRINGS, 56);
 	put(4 * OFF_MEMRSV, 40);
 	put(4 * VERSION, 17);
 	put(4 * LAST_COMP, 16);
 	put(4 * STRINGS_BYTES, 3);
 	put(4 * STRUCT_BYTES, (uint32_t)(4 * count));
+	memcpy(blob + 56, "x\0y", 3);
 	for (size_t i = 0; i < count; i++)
-		put(56 + 4 * i, cells[i]);
-	memcpy(blob + total - 3, "x\0y", 3);
+		put(60 + 4 * i, cells[i]);
 }
 #define BUILD(...) build((const uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / 4)
 
@@ -898,7 +942,7 @@ static void expect_refusal_here(const char *why, size_t cell)
 {
 	char sentence[120];
 
-	snprintf(sentence, sizeof(sentence), "%s at offset 0x%08zx", why, 56 + 4 * cell);
+	snprintf(sentence, sizeof(sentence), "%s at offset 0x%08zx", why, 60 + 4 * cell);
 	expect_refusal_of(blob, blob_bytes, sentence);
 }
 
@@ -934,6 +978,8 @@ static void a_broken_structure_is_refused_with_reason_and_place(void **state)
 	expect_refusal_here("a property outside a node or after a node's children", 0);
 	BUILD(BEGIN, ROOT, BEGIN, A, END_NODE, PROP, 0, 0, END_NODE, END);
 	expect_refusal_here("a property outside a node or after a node's children", 5);
+	BUILD(BEGIN, ROOT, PROP);
+	expect_refusal_here("a property runs past the structure block", 2);
 	BUILD(BEGIN, ROOT, PROP, 0);
 	expect_refusal_here("a property runs past the structure block", 2);
 	BUILD(BEGIN, ROOT, PROP, 9, 0, END_NODE, END);
@@ -973,6 +1019,30 @@ static void build_many(size_t count, bool nested)
 	free(cells);
 }
 
+static void a_name_of_32_kib_is_refused(void **state)
+{
+	static uint32_t cells[8200];
+
+	(void)state;
+	cells[0] = BEGIN;
+	cells[2] = BEGIN;
+	for (size_t i = 3; i < 8193; i++)
+		cells[i] = 0x41414141;
+	/* The longest that fits is 8191 cells, the terminator included. */
+	cells[8193] = 0;
+	cells[8194] = cells[8195] = END_NODE;
+	cells[8196] = END;
+	build(cells, 8197);
+	assert_int_equal(dt_init(blob, blob_bytes), 0);
+	assert_int_equal(strlen(dt_name(1)), 4 * 8190);
+	cells[8193] = 0x41414141;
+	cells[8194] = 0;
+	cells[8196] = END_NODE;
+	cells[8197] = END;
+	build(cells, 8198);
+	expect_refusal_here("the name of a node is longer than 32 KiB", 3);
+}
+
 static void more_nodes_than_fit_are_refused_and_depth_is_no_matter(void **state)
 {
 	char path[4000];
@@ -1004,6 +1074,7 @@ int main(void)
 	    TEST(a_disabled_node_disables_all_below_it),
 	    TEST(compatible_means_any_of_its_strings_whole),
 	    TEST(properties_are_read_as_cells_and_strings_but_never_past_their_end),
+	    TEST(of_two_with_one_name_the_first_counts),
 	    TEST(wiping_leaves_zeros_and_the_rest_of_the_tree),
 	    TEST(reg_is_translated_through_the_ranges_of_every_bus),
 	    TEST(on_pci_an_address_belongs_to_a_space),
@@ -1019,6 +1090,7 @@ int main(void)
 	    TEST(an_index_full_of_noise_is_no_tree_until_dt_init_says_so),
 	    TEST(what_is_not_a_tree_is_refused_with_its_reason),
 	    TEST(a_broken_structure_is_refused_with_reason_and_place),
+	    TEST(a_name_of_32_kib_is_refused),
 	    TEST(more_nodes_than_fit_are_refused_and_depth_is_no_matter),
 	};
 
