@@ -72,17 +72,16 @@ static int64_t wait_answer(struct virtio_blk *b)
 {
 	uint64_t deadline_ns = time_now_ns() + ANSWER_TIMEOUT_NS;
 	unsigned long daif = irq_save();
-	uint32_t bytes;
 	int err = 0;
 
 	while (!b->vdev->broken && !vq_arm(&b->q, 0) && err == 0)
 		err = waitq_wait(&b->done, deadline_ns);
 	irq_restore(daif);
-	if (!vq_pop(&b->q, &bytes)) {
+	if (!vq_pop(&b->q)) {
 		virtio_break(b->vdev, "no answer for 30 seconds");
 		return -EIO;
 	}
-	return bytes;
+	return b->q.popped_bytes;
 }
 
 /* data: read by the device for TYPE_OUT, written for TYPE_IN; may be empty. Returns 0 or -EIO. */

@@ -103,6 +103,7 @@ struct virtio_net {
 	unsigned int rx_fresh;     /* buffers from here on were never in the ring */
 	struct netbuf *rx_spare;   /* freed, and the ring is full: there are more than it holds */
 	unsigned int rx_pad;       /* bytes left free at the start of a buffer */
+	unsigned int rx_bytes;     /* bytes of a buffer that the device may write */
 	unsigned int rx_frame_max; /* bytes, Ethernet header included */
 	unsigned int rx_header_split; /* bytes of header with a descriptor of its own, or 0 */
 
@@ -120,18 +121,22 @@ static struct virtio_net *to_net(struct netdev *dev)
 
 /* --- Receive ----------------------------------------------------------------------------------- */
 
+/* Header and frame apart, for the legacy devices that insist. */
+static int rx_post_split(struct virtio_net *n, struct rx_buffer *b)
+{
+	unsigned int split = n->rx_header_split;
+	const struct vq_piece pieces[2] = {{b->start, split},
+	                                   {b->start + split, n->rx_bytes - split}};
+
+	return vq_add(&n->rx, pieces, 0, 2, b);
+}
+
 /* Returns 0 or -ENOBUFS. */
 static int rx_post(struct virtio_net *n, struct rx_buffer *b)
 {
-	unsigned int split = n->rx_header_split;
-	uint32_t bytes = RX_BUFFER_BYTES - n->rx_pad;
-	struct vq_piece pieces[2] = {{b->start, bytes}};
-
-	if (split == 0)
-		return vq_add(&n->rx, pieces, 0, 1, b);
-	pieces[0].bytes = split;
-	pieces[1] = (struct vq_piece){b->start + split, bytes - split};
-	return vq_add(&n->rx, pieces, 0, 2, b);
+	if (n->rx_header_split != 0)
+		return rx_post_split(n, b);
+	return vq_add_in(&n->rx, b->start, n->rx_bytes, b);
 }
 
 /* Post from a list until that or the room is used up. Returns how many. */
@@ -217,8 +222,8 @@ static void rx_hold(struct netdev *dev, unsigned int count)
 /* A buffer from the ring as a netbuf of the bytes from skip on, or NULL. */
 static struct netbuf *rx_take(struct virtio_net *n, unsigned int skip)
 {
-	uint32_t bytes;
-	struct rx_buffer *b = vq_pop(&n->rx, &bytes);
+	struct rx_buffer *b = vq_pop(&n->rx);
+	uint32_t bytes = n->rx.popped_bytes;
 
 	if (!b)
 		return NULL;
@@ -279,27 +284,28 @@ static struct netbuf *virtio_net_receive(struct netdev *dev)
 
 	for (;;) {
 		struct netbuf *frame = rx_take(n, n->header_bytes);
-		struct net_header header;
-		unsigned int count = 1;
+		unsigned int count = 1, flags, gso_type;
+		struct net_header *header;
 		uint32_t bytes;
 
 		if (!frame)
 			return NULL;
-		/* One copy, so that what is checked is what is used. */
-		memcpy(&header, frame->data - n->header_bytes, sizeof(header));
+		header = (struct net_header *)(frame->data - n->header_bytes);
+		flags = SHARED(header->flags);
+		gso_type = SHARED(header->gso_type);
 		if (n->vdev->features & F_MRG_RXBUF)
-			count = header.num_buffers;
-		if (!rx_take_rest(n, frame, count))
+			count = SHARED(header->num_buffers);
+		if (count != 1 && !rx_take_rest(n, frame, count))
 			return NULL;
 		rx_hold(dev, count);
 		bytes = chain_bytes(frame);
 		if (bytes < ETHERNET_HEADER_BYTES || bytes > n->rx_frame_max ||
-		    header.gso_type != GSO_NONE) {
+		    gso_type != GSO_NONE) {
 			dev->stats.rx_errors++;
 			free_chain(frame);
 			continue;
 		}
-		if ((header.flags & (HEADER_NEEDS_CSUM | HEADER_DATA_VALID)) &&
+		if ((flags & (HEADER_NEEDS_CSUM | HEADER_DATA_VALID)) &&
 		    (dev->features & NETDEV_RX_CSUM))
 			frame->flags = NETBUF_CSUM_OK;
 		dev->stats.rx_frames++;
@@ -313,10 +319,9 @@ static struct netbuf *virtio_net_receive(struct netdev *dev)
 static void virtio_net_reap(struct netdev *dev)
 {
 	struct virtio_net *n = to_net(dev);
-	uint32_t bytes;
 	void *cookie;
 
-	while ((cookie = vq_pop(&n->tx, &bytes)))
+	while ((cookie = vq_pop(&n->tx)))
 		dev->transmit_done(dev, cookie);
 	while (dev->broken && (cookie = vq_drain(&n->tx)))
 		dev->transmit_done(dev, cookie);
@@ -335,15 +340,6 @@ static bool tx_make_room(struct virtio_net *n, unsigned int pieces)
 	return vq_has_room(&n->tx, pieces);
 }
 
-static uint32_t tx_bytes(const struct netdev_tx *tx)
-{
-	uint32_t bytes = 0;
-
-	for (unsigned int i = 0; i < tx->frag_count; i++)
-		bytes += tx->frags[i].bytes;
-	return bytes;
-}
-
 static void fill_header(struct net_header *h, const struct netdev_tx *tx)
 {
 	*h = (struct net_header){0};
@@ -359,26 +355,29 @@ static void fill_header(struct net_header *h, const struct netdev_tx *tx)
 	}
 }
 
-/* The fragments as pieces. Returns how many. */
-static unsigned int gather(struct vq_piece *pieces, const struct netdev_tx *tx)
+/* The fragments as pieces. Returns their bytes. */
+static uint32_t gather(struct vq_piece *pieces, const struct netdev_tx *tx)
 {
-	for (unsigned int i = 0; i < tx->frag_count; i++)
+	uint32_t bytes = 0;
+
+	for (unsigned int i = 0; i < tx->frag_count; i++) {
 		pieces[i] = (struct vq_piece){tx->frags[i].data, tx->frags[i].bytes};
-	return tx->frag_count;
+		bytes += tx->frags[i].bytes;
+	}
+	return bytes;
 }
 
-/* The same, copied together for a ring that could not hold a long chain even when empty. */
-static unsigned int copy_together(struct virtio_net *n, struct vq_piece *piece,
-                                  const struct netdev_tx *tx)
+/* The pieces as one, copied together for a ring that could not hold a long chain even when empty. */
+static void copy_together(struct virtio_net *n, struct vq_piece *pieces, unsigned int count,
+                          uint32_t bytes)
 {
-	uint8_t *to = n->tx_bounce + (size_t)vq_next_id(&n->tx) * RX_BUFFER_BYTES;
+	uint8_t *start = n->tx_bounce + (size_t)vq_next_id(&n->tx) * RX_BUFFER_BYTES, *to = start;
 
-	*piece = (struct vq_piece){to, tx_bytes(tx)};
-	for (unsigned int i = 0; i < tx->frag_count; i++) {
-		memcpy(to, tx->frags[i].data, tx->frags[i].bytes);
-		to += tx->frags[i].bytes;
+	for (unsigned int i = 0; i < count; i++) {
+		memcpy(to, pieces[i].data, pieces[i].bytes);
+		to += pieces[i].bytes;
 	}
-	return 1;
+	pieces[0] = (struct vq_piece){start, bytes};
 }
 
 static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
@@ -386,19 +385,24 @@ static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
 	struct virtio_net *n = to_net(dev);
 	struct vq_piece pieces[TX_PIECES];
 	unsigned int count = n->tx_bounce ? 2 : tx->frag_count + 1;
-	uint32_t bytes = tx_bytes(tx);
 	struct net_header *header;
+	uint32_t bytes;
 
 	if (dev->broken)
 		return -ENETDOWN;
-	if (tx->frag_count > NETDEV_MAX_FRAGS || (n->tx_bounce && bytes > RX_BUFFER_BYTES))
+	if (tx->frag_count > NETDEV_MAX_FRAGS)
 		return -EMSGSIZE;
 	if (!vq_has_room(&n->tx, count) && !tx_make_room(n, count))
 		return dev->broken ? -ENETDOWN : -ENOBUFS;
+	bytes = gather(&pieces[1], tx);
+	if (n->tx_bounce) {
+		if (bytes > RX_BUFFER_BYTES)
+			return -EMSGSIZE;
+		copy_together(n, &pieces[1], tx->frag_count, bytes);
+	}
 	header = &n->tx_headers[vq_next_id(&n->tx)];
 	fill_header(header, tx);
 	pieces[0] = (struct vq_piece){header, n->header_bytes};
-	count = 1 + (n->tx_bounce ? copy_together(n, &pieces[1], tx) : gather(&pieces[1], tx));
 	vq_add(&n->tx, pieces, count, 0, tx->cookie);
 	dev->stats.tx_frames++;
 	dev->stats.tx_bytes += bytes;
@@ -517,6 +521,7 @@ static void choose_layout(struct virtio_net *n)
 	if (vdev->legacy && !merge && !(vdev->features & VIRTIO_F_ANY_LAYOUT))
 		n->rx_header_split = n->header_bytes;
 	n->rx_pad = RX_IP_OFFSET - ETHERNET_HEADER_BYTES - n->header_bytes;
+	n->rx_bytes = RX_BUFFER_BYTES - n->rx_pad;
 }
 
 static int read_config(struct virtio_net *n)

@@ -32,9 +32,7 @@ struct virtio_rng {
 
 static void post(struct virtio_rng *r)
 {
-	struct vq_piece piece = {r->buffer, BUFFER_BYTES};
-
-	if (vq_add(&r->q, &piece, 0, 1, r) == 0)
+	if (vq_add_in(&r->q, r->buffer, BUFFER_BYTES, r) == 0)
 		vq_kick(&r->q);
 }
 
@@ -54,11 +52,9 @@ static int wait_buffer(struct virtio_rng *r, bool nonblock)
 /* Hand over what arrived, keep no copy, and ask for more. */
 static int take(struct virtio_rng *r, void *buf, size_t count)
 {
-	uint32_t bytes;
-
-	if (!vq_pop(&r->q, &bytes))
+	if (!vq_pop(&r->q))
 		return -EIO;
-	count = MIN(count, bytes);
+	count = MIN(count, r->q.popped_bytes);
 	memcpy(buf, r->buffer, count);
 	memset(r->buffer, 0, sizeof(r->buffer));
 	post(r);

@@ -16,9 +16,6 @@
 #define AVAIL_NO_INTERRUPT 1u /* struct vring_avail flags: section 2.7.6 */
 #define USED_NO_NOTIFY     1u /* struct vring_used flags: section 2.7.8 */
 
-/* Shared with the device: one access each, never repeated or torn by the compiler. */
-#define SHARED(lvalue) (*(volatile __typeof__(lvalue) *)&(lvalue))
-
 /*
  * Memory is identity-mapped and virtio devices see it as the CPU does (ACCESS_PLATFORM is never
  * negotiated: virtio 1.2, section 6.1).
@@ -143,18 +140,14 @@ static uint16_t add_direct(struct virtqueue *q, const struct vq_piece *pieces,
 {
 	uint16_t head = take_descriptor(q), id = head;
 
-	for (unsigned int i = 0;; i++) {
-		unsigned int flags = i < out_count ? 0 : DESC_WRITE;
-
-		if (i + 1 == count) {
-			describe(&q->desc[id], &pieces[i], flags, 0);
-			break;
-		}
+	for (unsigned int i = 0; i + 1 < count; i++) {
 		uint16_t next = take_descriptor(q);
 
-		describe(&q->desc[id], &pieces[i], flags | DESC_NEXT, next);
+		describe(&q->desc[id], &pieces[i], (i < out_count ? 0 : DESC_WRITE) | DESC_NEXT,
+		         next);
 		id = next;
 	}
+	describe(&q->desc[id], &pieces[count - 1], out_count == count ? 0 : DESC_WRITE, 0);
 	q->slots[head].count = (uint16_t)count;
 	return head;
 }
@@ -166,26 +159,25 @@ static uint16_t add_indirect(struct virtqueue *q, const struct vq_piece *pieces,
 	struct vring_desc *table = &q->tables[(size_t)head * q->table_entries];
 	struct vq_piece whole = {table, count * (uint32_t)sizeof(*table)};
 
-	for (unsigned int i = 0; i < count; i++) {
-		unsigned int flags = i < out_count ? 0 : DESC_WRITE;
-
-		describe(&table[i], &pieces[i], i + 1 < count ? flags | DESC_NEXT : flags,
+	for (unsigned int i = 0; i + 1 < count; i++)
+		describe(&table[i], &pieces[i], (i < out_count ? 0 : DESC_WRITE) | DESC_NEXT,
 		         (uint16_t)(i + 1));
-	}
+	describe(&table[count - 1], &pieces[count - 1], out_count == count ? 0 : DESC_WRITE, 0);
 	describe(&q->desc[head], &whole, DESC_INDIRECT, 0);
 	q->slots[head].count = 1;
 	return head;
 }
 
-/* A single descriptor is cheaper for both sides than a table of one. */
-static bool goes_indirect(const struct virtqueue *q, unsigned int pieces)
+/* The chain that starts at head goes to the device with the next vq_kick. */
+static void enter(struct virtqueue *q, uint16_t head, uint32_t writable_bytes, void *cookie)
 {
-	return pieces > 1 && pieces <= q->table_entries;
-}
+	struct vq_slot *s = &q->slots[head];
 
-bool vq_has_room(const struct virtqueue *q, unsigned int pieces)
-{
-	return q->free_count >= (goes_indirect(q, pieces) ? 1 : pieces);
+	s->cookie = cookie;
+	s->writable_bytes = writable_bytes;
+	q->avail->ring[q->avail_idx & (q->size - 1)] = head;
+	q->avail_idx++;
+	q->in_flight++;
 }
 
 int vq_add(struct virtqueue *q, const struct vq_piece *pieces, unsigned int out_count,
@@ -198,17 +190,27 @@ int vq_add(struct virtqueue *q, const struct vq_piece *pieces, unsigned int out_
 	assert(count != 0 && cookie);
 	if (!vq_has_room(q, count))
 		return -ENOBUFS;
-	if (goes_indirect(q, count))
+	if (vq_goes_indirect(q, count))
 		head = add_indirect(q, pieces, out_count, count);
 	else
 		head = add_direct(q, pieces, out_count, count);
 	for (unsigned int i = out_count; i < count; i++)
 		writable_bytes += pieces[i].bytes;
-	q->slots[head].cookie = cookie;
-	q->slots[head].writable_bytes = writable_bytes;
-	q->avail->ring[q->avail_idx & (q->size - 1)] = head;
-	q->avail_idx++;
-	q->in_flight++;
+	enter(q, head, writable_bytes, cookie);
+	return 0;
+}
+
+int vq_add_in(struct virtqueue *q, const void *data, uint32_t bytes, void *cookie)
+{
+	uint16_t head;
+
+	assert(cookie);
+	if (q->free_count == 0)
+		return -ENOBUFS;
+	head = take_descriptor(q);
+	describe(&q->desc[head], &(struct vq_piece){data, bytes}, DESC_WRITE, 0);
+	q->slots[head].count = 1;
+	enter(q, head, bytes, cookie);
 	return 0;
 }
 
@@ -248,7 +250,7 @@ unsigned int vq_pending(struct virtqueue *q)
 	return ahead;
 }
 
-void *vq_pop(struct virtqueue *q, uint32_t *bytes)
+void *vq_pop(struct virtqueue *q)
 {
 	struct vring_used_elem *e;
 	uint32_t id;
@@ -257,12 +259,12 @@ void *vq_pop(struct virtqueue *q, uint32_t *bytes)
 		return NULL;
 	e = &q->used->ring[q->used_idx & (q->size - 1)];
 	id = SHARED(e->id);
-	*bytes = SHARED(e->bytes);
+	q->popped_bytes = SHARED(e->bytes);
 	if (id >= q->fresh || q->slots[id].count == 0) {
 		virtio_break(q->dev, "it used a buffer that it was not given");
 		return NULL;
 	}
-	if (*bytes > q->slots[id].writable_bytes) {
+	if (q->popped_bytes > q->slots[id].writable_bytes) {
 		virtio_break(q->dev, "it wrote more than a buffer holds");
 		return NULL;
 	}

@@ -24,6 +24,9 @@
 
 struct virtio_device;
 
+/* Memory shared with the device: one access each, never repeated or torn by the compiler. */
+#define SHARED(lvalue) (*(volatile __typeof__(lvalue) *)&(lvalue))
+
 /* The rings as the device sees them, little-endian (legacy: ours, which is little too). */
 struct vring_desc {
 	uint64_t pa;
@@ -75,6 +78,8 @@ struct virtqueue {
 	uint16_t published_idx;
 	uint16_t used_idx;  /* next to take */
 	uint16_t used_seen; /* the device's index when last looked at */
+	uint32_t
+	    popped_bytes; /* how many the device wrote into the chain that vq_pop returned last */
 	size_t ring_pages;
 };
 
@@ -108,8 +113,20 @@ uint64_t vq_dma(const void *p);
 int vq_add(struct virtqueue *q, const struct vq_piece *pieces, unsigned int out_count,
            unsigned int in_count, void *cookie);
 
+/* The same for a single piece, which the device writes. */
+int vq_add_in(struct virtqueue *q, const void *data, uint32_t bytes, void *cookie);
+
+/* A single descriptor is cheaper for both sides than a table of one. */
+static inline bool vq_goes_indirect(const struct virtqueue *q, unsigned int pieces)
+{
+	return pieces > 1 && pieces <= q->table_entries;
+}
+
 /* True if vq_add of that many pieces would succeed. */
-bool vq_has_room(const struct virtqueue *q, unsigned int pieces);
+static inline bool vq_has_room(const struct virtqueue *q, unsigned int pieces)
+{
+	return q->free_count >= (vq_goes_indirect(q, pieces) ? 1 : pieces);
+}
 
 /* The descriptor that the next vq_add will start with: names a place for what lives as long. */
 static inline uint16_t vq_next_id(const struct virtqueue *q)
@@ -121,11 +138,11 @@ static inline uint16_t vq_next_id(const struct virtqueue *q)
 void vq_kick(struct virtqueue *q);
 
 /*
- * Take a chain that the device is done with: its cookie, and in *bytes how many it wrote, from the
- * chain's first writable byte on: never more than there are. NULL: nothing there, or the device is
- * broken.
+ * Take a chain that the device is done with: its cookie, and in q->popped_bytes how many it wrote,
+ * from the chain's first writable byte on: never more than there are. NULL: nothing there, or the
+ * device is broken.
  */
-void *vq_pop(struct virtqueue *q, uint32_t *bytes);
+void *vq_pop(struct virtqueue *q);
 
 /* How many vq_pop will return without looking at the device's index again, after one look at it. */
 unsigned int vq_pending(struct virtqueue *q);

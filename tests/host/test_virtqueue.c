@@ -97,6 +97,8 @@ static int add(unsigned int out, unsigned int in, uintptr_t cookie)
 {
 	struct vq_piece pieces[MODEL_PIECES];
 
+	if (out == 0 && in == 1)
+		return vq_add_in(&q, memory, 1, (void *)cookie);
 	for (unsigned int i = 0; i < out + in; i++)
 		pieces[i] = (struct vq_piece){memory, i + 1};
 	return vq_add(&q, pieces, out, in, (void *)cookie);
@@ -104,7 +106,10 @@ static int add(unsigned int out, unsigned int in, uintptr_t cookie)
 
 static uintptr_t pop(uint32_t *bytes)
 {
-	return (uintptr_t)vq_pop(&q, bytes);
+	void *cookie = vq_pop(&q);
+
+	*bytes = q.popped_bytes;
+	return (uintptr_t)cookie;
 }
 
 /* --- Honest devices ---------------------------------------------------------------------------- */
