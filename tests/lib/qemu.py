@@ -32,11 +32,12 @@ class Qemu:
     net        True: user networking; port(n) is the host's port for the machine's TCP port n,
                for the n in tcp. False: none. For anything else pass devices.
     devices    more QEMU options, a list
+    within     words before the command: netns.Namespace.enter
     """
 
     def __init__(self, app=None, *, image=None, gic=2, el=1, cpu="cortex-a72", memory="128M",
                  smp=1, append="", machine="", modern=True, net=False, net_options="",
-                 tcp=(80,), devices=(), qmp=False):
+                 tcp=(80,), devices=(), qmp=False, within=()):
         self._folder = tempfile.mkdtemp(prefix="pith-test-")
         self._ports = {n: free_port() for n in tcp} if net else {}
         self._text, self._closed, self._changed = "", False, threading.Condition()
@@ -44,7 +45,7 @@ class Qemu:
         options = ["virt", f"gic-version={gic}", *(["virtualization=on"] if el == 2 else []),
                    *([machine] if machine else [])]
         self.command = [
-            "qemu-system-aarch64", "-M", ",".join(options), "-cpu", cpu, "-m", memory,
+            *within, "qemu-system-aarch64", "-M", ",".join(options), "-cpu", cpu, "-m", memory,
             "-smp", str(smp), *self._kernel(app, image, append),
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-user-config",
             "-global", f"virtio-mmio.force-legacy={'false' if modern else 'true'}",
