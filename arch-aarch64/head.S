@@ -155,6 +155,17 @@ at_el1:
 	bl	vectors_install		/* a fault stops with a reason from here on */
 	adrp	x0, __boot_stack_top
 	mov	sp, x0
+	/* Stale cache lines of what early_main uses of it must go, as with all that it writes. */
+	mrs	x1, ctr_el0
+	ubfx	x1, x1, #16, #4		/* DminLine */
+	mov	x2, #4
+	lsl	x1, x2, x1
+	sub	x2, x0, #EARLY_STACK_BYTES
+1:	dc	civac, x2
+	add	x2, x2, x1
+	cmp	x2, x0
+	b.lo	1b
+	dsb	sy
 	mov	x29, xzr		/* backtraces end here */
 	mov	x30, xzr
 	adrp	x0, _start

@@ -31,6 +31,9 @@
  * IPS is filled in from the CPU. */
 #define TCR_EL1_VALUE (25 | (1 << 8) | (1 << 10) | (3 << 12) | (25 << 16) | (1 << 23) | (2 << 30))
 
+/* What early_main may use of the boot stack, with the MMU off. */
+#define EARLY_STACK_BYTES 2048
+
 /* enum boot_stop below, for vectors.S */
 #define STOP_EXCEPTION_CODE 8
 
