@@ -79,6 +79,11 @@ int clock_getres(clockid_t clock, struct timespec *ts)
 	return 0;
 }
 
+int timespec_get(struct timespec *ts, int base)
+{
+	return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, ts) == 0 ? base : 0;
+}
+
 int gettimeofday(struct timeval *__restrict tv, void *__restrict tz)
 {
 	struct timespec ts = ns_timespec(time_realtime_ns());

@@ -86,14 +86,24 @@ void file_init(struct file *f, const struct file_ops *ops, int flags)
 	ready_init(&f->ready);
 }
 
-/* The watchers that are still there were epoll's, and forgot themselves when the file was closed.
- */
+/* The next of the watchers that forgot themselves when the file was closed; NULL: none is left. */
+static struct watcher *take_orphan(struct file *f)
+{
+	unsigned long irq = irq_save();
+	struct list *l = f->ready.watchers.next;
+
+	if (l != &f->ready.watchers)
+		list_remove(l);
+	irq_restore_quiet(irq);
+	return l != &f->ready.watchers ? container_of(l, struct watcher, link) : NULL;
+}
+
 void file_release(struct file *f)
 {
-	list_for_each_safe(l, &f->ready.watchers) {
-		list_remove(l);
-		free(container_of(l, struct watcher, link));
-	}
+	struct watcher *w;
+
+	while ((w = take_orphan(f)))
+		free(w);
 	f->ops->release(f);
 }
 

@@ -7,10 +7,12 @@
  * (--wrap in cross.mk), and take the stream's lock around picolibc's own. Streams without a
  * descriptor, those of snprintf() for one, belong to their caller and have no lock.
  */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdio-bufio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "libc_lock.h"
 
@@ -156,4 +158,79 @@ char *__wrap_fgets(char *s, int size, FILE *f)
 	s = __real_fgets(s, size, f);
 	funlockfile(f);
 	return s;
+}
+
+/* --- What picolibc lacks of POSIX --- */
+
+int vdprintf(int fd, const char *fmt, va_list args)
+{
+	size_t done = 0;
+	char *text;
+	int bytes = vasprintf(&text, fmt, args);
+
+	if (bytes < 0)
+		return -1;
+	while (done < (size_t)bytes) {
+		ssize_t n = write(fd, text + done, (size_t)bytes - done);
+
+		if (n < 0) {
+			bytes = -1;
+			break;
+		}
+		done += (size_t)n;
+	}
+	free(text);
+	return bytes;
+}
+
+int dprintf(int fd, const char *fmt, ...)
+{
+	va_list args;
+	int bytes;
+
+	va_start(args, fmt);
+	bytes = vdprintf(fd, fmt, args);
+	va_end(args);
+	return bytes;
+}
+
+/* Put one more byte into a line that has `used` already; false without memory. */
+static bool append(char **line, size_t *size, size_t used, char c)
+{
+	if (used + 1 >= *size) {
+		size_t more = *size < 64 ? 128 : 2 * *size;
+		char *larger = realloc(*line, more);
+
+		if (!larger)
+			return false;
+		*line = larger;
+		*size = more;
+	}
+	(*line)[used] = c;
+	(*line)[used + 1] = '\0';
+	return true;
+}
+
+ssize_t getdelim(char **__restrict line, size_t *__restrict size, int delimiter, FILE *f)
+{
+	size_t used = 0;
+	bool memory = true;
+	int c = EOF;
+
+	if (!*line)
+		*size = 0;
+	flockfile(f);
+	while (memory && used < SSIZE_MAX && (c = fgetc(f)) != EOF) {
+		memory = append(line, size, used, (char)c);
+		used++;
+		if (c == delimiter)
+			break;
+	}
+	funlockfile(f);
+	return memory && used > 0 ? (ssize_t)used : -1;
+}
+
+ssize_t getline(char **__restrict line, size_t *__restrict size, FILE *f)
+{
+	return getdelim(line, size, '\n', f);
 }

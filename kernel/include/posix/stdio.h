@@ -13,6 +13,11 @@ __BEGIN_DECLS
 void flockfile(FILE *f);
 int ftrylockfile(FILE *f);
 void funlockfile(FILE *f);
+
+int dprintf(int fd, const char *fmt, ...) __PRINTF_ATTRIBUTE__(2, 3);
+int vdprintf(int fd, const char *fmt, va_list args) __PRINTF_ATTRIBUTE__(2, 0);
+ssize_t getdelim(char **__restrict line, size_t *__restrict size, int delimiter, FILE *f);
+ssize_t getline(char **__restrict line, size_t *__restrict size, FILE *f);
 __END_DECLS
 
 /* Characters under a lock that the caller may hold; taking it again is cheap. */

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
@@ -476,7 +477,7 @@ static void init(void)
 	inits++;
 }
 
-static void *call_once(void *arg)
+static void *use_once(void *arg)
 {
 	pthread_once(&once, init);
 	__atomic_add_fetch(&after_init, inits, __ATOMIC_RELAXED);
@@ -488,7 +489,7 @@ static void test_once(void)
 	pthread_t t[4];
 
 	for (int i = 0; i < 4; i++)
-		pthread_create(&t[i], NULL, call_once, NULL);
+		pthread_create(&t[i], NULL, use_once, NULL);
 	for (int i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
 	CHECK("once: once, and all wait for it", inits == 1 && after_init == 4);
@@ -809,6 +810,61 @@ static void test_semaphore(void)
 	sem_destroy(&s);
 }
 
+/* --- C11's threads --- */
+
+static mtx_t c11_mutex;
+static cnd_t c11_cond;
+static tss_t c11_key;
+static once_flag c11_once = ONCE_FLAG_INIT;
+static int c11_state, c11_inits;
+
+static void c11_init(void)
+{
+	c11_inits++;
+}
+
+static int c11_thread(void *arg)
+{
+	call_once(&c11_once, c11_init);
+	tss_set(c11_key, arg);
+	mtx_lock(&c11_mutex);
+	while (c11_state == 0)
+		cnd_wait(&c11_cond, &c11_mutex);
+	c11_state++;
+	mtx_unlock(&c11_mutex);
+	return *(int *)tss_get(c11_key);
+}
+
+static void test_c11(void)
+{
+	int number = 42, value = 0;
+	struct timespec ts;
+	thrd_t t[2];
+
+	CHECK("c11: mutex, condition, storage",
+	      mtx_init(&c11_mutex, mtx_timed | mtx_recursive) == thrd_success &&
+	          cnd_init(&c11_cond) == thrd_success &&
+	          tss_create(&c11_key, NULL) == thrd_success);
+	for (int i = 0; i < 2; i++)
+		thrd_create(&t[i], c11_thread, &number);
+	sleep_ms(20);
+	mtx_lock(&c11_mutex);
+	CHECK("c11: recursive", mtx_trylock(&c11_mutex) == thrd_success);
+	mtx_unlock(&c11_mutex);
+	CHECK("c11: the date", timespec_get(&ts, TIME_UTC) == TIME_UTC);
+	CHECK("c11: a timed wait ends", cnd_timedwait(&c11_cond, &c11_mutex, &ts) == thrd_timedout);
+	c11_state = 1;
+	cnd_broadcast(&c11_cond);
+	mtx_unlock(&c11_mutex);
+	thrd_join(t[0], &value);
+	CHECK("c11: join gives what it returned",
+	      thrd_join(t[1], NULL) == thrd_success && value == 42);
+	CHECK("c11: all of it ran", c11_state == 3 && c11_inits == 1);
+	mtx_destroy(&c11_mutex);
+	cnd_destroy(&c11_cond);
+	tss_delete(c11_key);
+}
+
 /* --- libc from many threads --- */
 
 struct job {
@@ -884,6 +940,28 @@ static void test_lines(void)
 	fclose(out);
 	pthread_join(reader, &lines);
 	CHECK("streams: lines of three threads never mix", (intptr_t)lines == 900);
+	fclose(in);
+}
+
+static void test_stream_calls(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *in;
+	int p[2];
+
+	pipe(p);
+	CHECK("streams: dprintf", dprintf(p[1], "%0300d\n%s;rest", 7, "to here") == 300 + 1 + 12);
+	close(p[1]);
+	in = fdopen(p[0], "r");
+	CHECK("streams: getline", getline(&line, &size, in) == 301 && size > 301 &&
+	                              line[299] == '7' && line[300] == '\n' && !line[301]);
+	CHECK("streams: getdelim",
+	      getdelim(&line, &size, ';', in) == 8 && !strcmp(line, "to here;"));
+	CHECK("streams: the last, without its end",
+	      getline(&line, &size, in) == 4 && !strcmp(line, "rest") && feof(in));
+	CHECK("streams: no more", getline(&line, &size, in) == -1);
+	free(line);
 	fclose(in);
 }
 
@@ -1142,7 +1220,9 @@ int main(void)
 	test_rwlock();
 	test_barrier();
 	test_semaphore();
+	test_c11();
 	test_lines();
+	test_stream_calls();
 	test_stdout();
 	test_libc();
 	test_time();
