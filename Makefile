@@ -34,6 +34,9 @@ CFLAGS   :=
 SRCS     := $(patsubst $(app_dir)/%,%,$(wildcard $(app_dir)/*.c))
 VERSION  := $(or $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' 2>/dev/null)),0.1.0)
 
+# Goals that install what is missing before anything is built.
+setup := $(if $(filter run debug deps dtbs,$(MAKECMDGOALS)),setup)
+
 # These build no app, so they need none.
 other_goals := help setup new test test-host host-tests list-host-tests test-static test-target test-system bench \
 	format lint dtbs deps clean distclean build/host/% build/deps/%
@@ -46,12 +49,12 @@ include $(app_dir)/app.mk
 unknown := $(filter-out $(features),$(FEATURES))
 $(if $(unknown),$(error $(app_dir)/app.mk: unknown in FEATURES: $(unknown). There are: $(features)))
 $(if $(SRCS),,$(error There is no .c file in $(app_dir)))
+$(if $(setup)$(shell command -v python3),,$(error python3 is not installed: `make setup` installs \
+	what is missing))
 endif
 
 $(foreach f,$(FEATURES),$(eval $(call choose,$(f))))
 
-# Goals that install what is missing before anything is built.
-setup := $(if $(filter run debug,$(MAKECMDGOALS)),setup)
 .PHONY: setup
 setup:
 	@tools/setup run
@@ -192,10 +195,10 @@ new:
 	@mkdir -p $(dir $(app_dir)) && cp -r tools/template $(app_dir)
 	@echo "$(app_dir) is there: look into main.c and app.mk, then make run APP=$(APP)"
 
-format:
+format: | setup-test
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-lint:
+lint: | setup-test
 	@tools/lint
 
 # clean keeps what was downloaded, distclean does not.

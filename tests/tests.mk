@@ -4,7 +4,7 @@
 .PHONY: test test-host test-static test-target test-system host-tests
 test: | setup-test
 	@tools/testrun host static target system
-test-host test-static test-target test-system:
+test-host test-static test-target test-system: | setup-test
 	@tools/testrun $(@:test-%=%)
 
 .PHONY: setup-test

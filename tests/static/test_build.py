@@ -201,6 +201,12 @@ def test_an_app_that_is_not_there_says_how_to_make_it():
     assert r.returncode and "no app.mk" in r.stdout and "make new APP=nonesuch" in r.stdout
 
 
+def test_building_without_python_says_what_to_do(tmp_path):
+    r = subprocess.run([shutil.which("make"), "APP=hello"], cwd=ROOT, env={"PATH": str(tmp_path)},
+                       text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert r.returncode and "python3 is not installed" in r.stdout and "make setup" in r.stdout
+
+
 def test_make_new_makes_an_app_that_builds(tmp_path):
     folder = tmp_path / f"mine-{os.getpid()}"
     try:
@@ -226,3 +232,4 @@ def test_size_accounts_for_every_byte_of_the_image():
     image = int(re.search(r"Image file: (\d+) bytes", out)[1])
     page = 4096    # sections start on pages
     assert image - 3 * page <= int(total[1]) + int(total[2]) <= image
+    assert not re.search(r"(?m)^FILES ", out), "hello bundles no files"

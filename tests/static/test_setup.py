@@ -46,7 +46,8 @@ def test_sudo_is_used_where_it_is_needed(machine):
 def test_a_user_without_root_is_told_what_to_type(machine):
     r = machine(NOTHING_INSTALLED | {"id": "echo 1000"})
     assert r.returncode and "As root, run:" in r.stdout
-    assert "apt-get install --no-install-recommends gcc-aarch64-linux-gnu" in r.stdout
+    assert ("apt-get update && apt-get install --no-install-recommends gcc-aarch64-linux-gnu"
+            in r.stdout)
 
 
 def test_apt_failing_is_said(machine):
