@@ -992,6 +992,7 @@ static void test_stdout(void)
 	funlockfile(stdout);
 }
 
+#ifndef __linux__
 static void *change_environment(void *arg)
 {
 	char name[16], value[16];
@@ -1007,6 +1008,7 @@ static void *change_environment(void *arg)
 	}
 	return (void *)wrong;
 }
+#endif
 
 static void *hammer(void *arg)
 {
@@ -1052,8 +1054,10 @@ static void at_exit(void)
 
 static void test_libc(void)
 {
+#ifndef __linux__ /* glibc: getenv beside setenv is a race */
 	CHECK("libc: the environment changed by four threads",
 	      in_four_threads(change_environment) == 0);
+#endif
 	CHECK("libc: the heap used by four threads", in_four_threads(hammer) == 0);
 	CHECK("libc: atexit", atexit(at_exit) == 0);
 }
