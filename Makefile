@@ -24,7 +24,7 @@ say  = $(if $(V),@true,@printf '  %-8s%s\n' $(1) $(2))
 APP     ?= web
 app_dir := $(abspath $(if $(findstring /,$(APP)),$(APP),apps/$(APP)))
 app     := $(notdir $(app_dir))
-build   := build/$(app)$(if $(EARLYCON),-earlycon)
+build   := build/$(app)$(if $(EARLYCON),-earlycon)$(if $(DMA_DEBUG),-dmadebug)
 obj     := $(build)/obj
 
 # What an app.mk may say, and what holds when it does not. SRCS and FILES are relative to its folder.
@@ -46,6 +46,7 @@ $(if $(wildcard $(app_dir)/app.mk),,$(error There is no app in $(app_dir) (no ap
 	here: $(patsubst apps/%/app.mk,%,$(wildcard apps/*/app.mk)). `make new APP=$(APP)` makes one))
 $(if $(filter deps host test,$(app)),$(error build/$(app)/ has another use: rename the app's folder))
 include $(app_dir)/app.mk
+VERSION := $(strip $(VERSION))
 unknown := $(filter-out $(features),$(FEATURES))
 $(if $(unknown),$(error $(app_dir)/app.mk: unknown in FEATURES: $(unknown). There are: $(features)))
 $(if $(SRCS),,$(error There is no .c file in $(app_dir)))

@@ -163,6 +163,13 @@ def test_app_outside_the_repository_builds_into_build(app):
         assert (built(folder) / name).stat().st_size
 
 
+def test_version_is_the_apps_without_blanks(app):
+    """Of `VERSION := 1.2.0  # comment` make keeps the blanks before the comment."""
+    folder = app("versioned", "VERSION := 1.2.0    # the next one")
+    make(f"APP={folder}", f"build/{folder.name}/obj/version.c", check=True)
+    assert '"1.2.0"' in (built(folder) / "obj/version.c").read_text()
+
+
 def test_image_has_the_linux_arm64_header():
     image = (build("hello") / "Image").read_bytes()
     assert image[56:60] == b"ARM\x64"
