@@ -20,6 +20,7 @@
 #define FDT_MAGIC          0xd00dfeedu
 #define FDT_BYTES_MAX      0x200000u /* booting.rst: "must not exceed 2 megabytes" */
 #define R_AARCH64_RELATIVE 1027
+#define LEVEL3_BYTES       UINT64_C(0x200000) /* what a table of level 3 maps */
 
 struct boot_info boot_info __attribute__((section(".handover")));
 uint32_t boot_stop_reason __attribute__((section(".data")));
@@ -69,17 +70,17 @@ static uint64_t *next_level(uint64_t *entry)
 
 void early_map(uint64_t root, uint64_t start, uint64_t end, uint64_t attributes)
 {
-	volatile uint64_t *level3 = NULL;
+	uint64_t a = ALIGN_DOWN(start, PAGE_BYTES);
 
-	for (uint64_t a = ALIGN_DOWN(start, PAGE_BYTES); a < end; a += PAGE_BYTES) {
-		unsigned int i = (a >> 12) & 511;
+	while (a < end) {
+		uint64_t *level2 = next_level((uint64_t *)root + (a >> 30));
+		uint64_t *level3 = next_level(level2 + ((a >> 21) & 511));
+		uint64_t table_end = MIN(ALIGN_DOWN(a, LEVEL3_BYTES) + LEVEL3_BYTES, end);
+		volatile uint64_t *entry = level3 + ((a >> 12) & 511);
 
-		if (!level3 || i == 0) {
-			uint64_t *level2 = next_level((uint64_t *)root + (a >> 30));
-
-			level3 = next_level(level2 + ((a >> 21) & 511));
-		}
-		level3[i] = a | attributes;
+#pragma GCC unroll 4
+		for (; a < table_end; a += PAGE_BYTES)
+			*entry++ = a | attributes;
 	}
 }
 

@@ -197,8 +197,12 @@ static uint64_t fill_holes(const struct mapping *m, uint64_t *entry, int level, 
 	if ((m->va | pa) % size)
 		return 0;
 	room = MIN(room, (m->end - m->va) / size);
-	for (; count < room && !(entry[count] & PTE_VALID); count++, value += size)
+#pragma GCC unroll 4
+	for (; count < room; count++, value += size) {
+		if (entry[count] & PTE_VALID)
+			break;
 		__atomic_store_n(&entry[count], value, __ATOMIC_RELAXED);
+	}
 	return count;
 }
 

@@ -61,6 +61,7 @@ struct node {
 	uint32_t has_compatible : 1;
 	uint32_t has_status : 1;
 	uint32_t disabled : 1; /* here or in a parent */
+	uint32_t dma_ranges : 1; /* has the property, and not empty */
 	uint32_t address_cells : 4;
 	uint32_t size_cells : 4;
 	uint32_t phandle; /* 0: none; UINT32_MAX: not a valid one */
@@ -81,7 +82,8 @@ static struct {
 	uint16_t node_count;
 	/* Children of the root that are asked for by name. */
 	dt_node aliases, chosen, reserved;
-	dt_node memory; /* no later than the first such */
+	dt_node memory, memory_end; /* no later than the first such; behind the last */
+	dt_node dma_bus;            /* the first with dma_ranges */
 	char error[96];
 	struct node nodes[NODES_MAX];
 } dt __attribute__((section(".handover")));
@@ -149,6 +151,7 @@ struct walk {
 	const char *strings;
 	uint32_t strings_bytes;   /* up to and including the last terminator */
 	uint32_t compatible_name; /* where the strings block has "compatible", once seen */
+	uint32_t not_dma_ranges;  /* and another name that begins like "dma-ranges", the last seen */
 	unsigned int count;       /* nodes so far */
 	dt_node open;             /* the node that we are in, or DT_NONE */
 	struct node *node;        /* the same while it may have properties, else NULL */
@@ -181,6 +184,7 @@ static void note_root_child(dt_node n, const char *name)
 	case 'm':
 		if (dt.memory == DT_NONE)
 			dt.memory = n;
+		dt.memory_end = n + 1;
 		break;
 	case 'r':
 		if (dt.reserved == DT_NONE && name_matches(name, "reserved-memory", 15))
@@ -289,6 +293,20 @@ HOT void note_compatible(struct walk *w, const be32_t *value, uint32_t bytes)
 		w->node->compatible = (uint32_t)(value - w->blob);
 }
 
+/* Most trees have many of dma-coherent and device_type, and none of these. */
+HOT void note_dma_ranges(struct walk *w, uint32_t name_at, uint32_t bytes)
+{
+	if (name_at == w->not_dma_ranges)
+		return;
+	if (!same(w->strings + name_at, "dma-ranges")) {
+		w->not_dma_ranges = name_at;
+	} else if (bytes) {
+		w->node->dma_ranges = 1;
+		if (dt.dma_bus == DT_NONE)
+			dt.dma_bus = w->open;
+	}
+}
+
 /* May this be the name of a property that note_property keeps? A quick look at the first letter. */
 HOT bool may_be_noted(char first)
 {
@@ -321,6 +339,8 @@ HOT int property(struct walk *w)
 			note_compatible(w, p->value, bytes);
 		}
 		note_property(w->node, name, p->value, bytes);
+	} else if (name[0] == 'd') {
+		note_dma_ranges(w, name_at, bytes);
 	}
 	w->at = p->value + ((uint64_t)bytes + 3) / 4;
 	return 0;
@@ -400,12 +420,17 @@ static int check_header(const struct header *h, size_t blob_max)
 int dt_init(const void *blob, size_t blob_max)
 {
 	const struct header *h = blob;
-	struct walk w = {.open = DT_NONE, .compatible_name = UINT32_MAX};
+	struct walk w = {
+	    .open = DT_NONE,
+	    .compatible_name = UINT32_MAX,
+	    .not_dma_ranges = UINT32_MAX,
+	};
 	int error;
 
 	dt.blob = NULL;
 	dt.node_count = 0;
-	dt.aliases = dt.chosen = dt.memory = dt.reserved = DT_NONE;
+	dt.aliases = dt.chosen = dt.memory = dt.reserved = dt.dma_bus = DT_NONE;
+	dt.memory_end = 0;
 	dt.error[0] = '\0';
 	if (!blob || blob_max < sizeof(*h))
 		return fail(-EINVAL, "no device tree was passed", NULL);
@@ -994,6 +1019,15 @@ int dt_dma_window(dt_node n, unsigned int index, struct dt_dma_window *w)
 	}
 }
 
+dt_node dt_dma_bus(dt_node after)
+{
+	dt_node n = after == DT_NONE ? dt.dma_bus : dt_next(after);
+
+	while (exists(n) && (!dt.nodes[n].dma_ranges || dt.nodes[n].disabled))
+		n = dt_next(n);
+	return exists(n) ? n : DT_NONE;
+}
+
 bool dt_dma_coherent(dt_node n)
 {
 	for (; exists(n); n = dt_parent(n)) {
@@ -1210,9 +1244,9 @@ int dt_irq_index(dt_node n, const char *irq_name)
 /* The next child of the root from n on that is called "memory" (DTSpec 3.4). */
 static dt_node memory_node(dt_node n)
 {
-	while (n != DT_NONE && !(name_matches(dt_name(n), "memory", 6) && dt_enabled(n)))
+	while (n < dt.memory_end && !(name_matches(dt_name(n), "memory", 6) && dt_enabled(n)))
 		n = dt_next_sibling(n);
-	return n;
+	return n < dt.memory_end ? n : DT_NONE;
 }
 
 int dt_memory(unsigned int index, uint64_t *pa, uint64_t *bytes)

@@ -13,11 +13,15 @@
 #include <arch/image.h>
 #include <arch/pagetable.h>
 #include <pith/compiler.h>
+#include <pith/dma.h>
 #include <pith/dt.h>
 #include <pith/io.h>
 #include <pith/page.h>
 
-/* The image is kept where the first 4 GiB end at the latest: 32-bit buses reach its buffers. */
+/*
+ * The image goes below this address, for masters that put out 32 bits, and below what any bus of the
+ * tree reaches (dma_reach): static buffers can be given to every device.
+ */
 #define PLACE_LIMIT_PA UINT64_C(0x100000000)
 #define GIB            UINT64_C(0x40000000)
 
@@ -74,7 +78,7 @@ static uint64_t choose(struct boot_info *info, uint64_t here)
 {
 	const uint8_t *random = seed("kaslr-seed", 8);
 	struct ram_map candidates = info->free;
-	uint64_t value, places;
+	uint64_t value, places, limit;
 
 	if (!random && (random = seed("rng-seed", 16))) {
 		random += 8; /* the first 8 are the canary's */
@@ -90,13 +94,14 @@ static uint64_t choose(struct boot_info *info, uint64_t here)
 	}
 	if (ram_remove(&candidates, here, here + image_bytes()))
 		return here;
-	places = ram_places(&candidates, image_bytes(), PLACE_LIMIT_PA);
+	limit = MIN(dma_reach(), PLACE_LIMIT_PA);
+	places = ram_places(&candidates, image_bytes(), limit);
 	if (!places) {
 		info->stayed = "no room";
 		return here;
 	}
 	memcpy(&value, random, sizeof(value));
-	return ram_place(&candidates, image_bytes(), PLACE_LIMIT_PA, value % places);
+	return ram_place(&candidates, image_bytes(), limit, value % places);
 }
 
 /* The final tables come one after the other out of the new copy's table area. */
@@ -173,7 +178,7 @@ static void build_tables(struct boot_info *info, uint64_t base)
 }
 
 /*
- * A copy of the image at base, ready to run there: bytes, zeroed bss, relocated; caches written
+ * A copy of the image at base, ready to run there but for its bss: bytes, relocated; caches written
  * back as far as mmu_enter is fetched with the MMU off (and text for the instruction side).
  */
 static void copy_image(uint64_t base)
@@ -185,10 +190,15 @@ static void copy_image(uint64_t base)
 	early_map(early_root, base, base + image_bytes(), EARLY_RW);
 	__asm__ volatile("dsb ishst\n\tisb" ::: "memory"); /* new entries before their first use */
 	memcpy((void *)base, __image_start, (size_t)(__data_end - __image_start));
-	memset((void *)image_here(base, __bss_start), 0, (size_t)(__bss_end - __bss_start));
 	memcpy((void *)image_here(base, index), index, index_bytes);
 	if (relocate_image(base))
 		boot_stop(STOP_RELOCATION);
+}
+
+/* Once, where the image stays: nothing that has run so far has variables there. */
+static void zero_bss(uint64_t base)
+{
+	memset((void *)image_here(base, __bss_start), 0, (size_t)(__bss_end - __bss_start));
 }
 
 /* Set the canary of the copy at base, hand over what is known, and go on there. */
@@ -216,7 +226,6 @@ void place_image(void)
 	struct boot_info *info = &boot_info;
 	uint64_t here = (uint64_t)__image_start, base;
 
-	memset(__bss_start, 0, (size_t)(__bss_end - __bss_start));
 	info->stayed = info->memory_error = NULL;
 	info->seed_used_bytes = 0;
 	if (dt_init((const void *)info->dtb, info->dtb_bytes))
@@ -225,6 +234,7 @@ void place_image(void)
 	base = choose(info, here);
 	if (base != here)
 		copy_image(base);
+	zero_bss(base);
 	build_tables(info, base);
 	ram_remove(&info->free, base, base + image_bytes());
 	enter(base);
