@@ -3,7 +3,9 @@
 
 PORT ?= 8080
 
-qemu_flags = -M virt -cpu cortex-a72 -m 128M -global virtio-mmio.force-legacy=false \
+# maxcpus: QEMU before 8.1 leaves out the guest's memory barriers where there can be one CPU only (its
+# tcg_gen_mb), and virtio's notifications get lost now and then.
+qemu_flags = -M virt -cpu cortex-a72 -smp 1,maxcpus=2 -m 128M -global virtio-mmio.force-legacy=false \
 	$(qemu_net_$(or $(FEAT_NET),n)) $(qemu_rng_$(FEAT_RNG)) $(qemu_block_$(FEAT_BLOCK))
 
 qemu_net_y   = -netdev user,id=net0,hostfwd=tcp:127.0.0.1:$(PORT)-:80 \

@@ -59,7 +59,7 @@ def places(append):
     found = set()
     for _ in range(4):
         with Qemu("tests/target/attack", append=f"panic=halt {append} read-null") as m:
-            found.add(int(m.expect(r"image at 0x([0-9a-f]+)")[1], 16))
+            found.add(int(m.expect(r"image at 0x([0-9a-f]+)\s")[1], 16))
     return found
 
 
