@@ -9,6 +9,9 @@ obj-y += kernel/bootargs.o kernel/console.o kernel/driver.o kernel/irq.o kernel/
 obj-y += kernel/log.o kernel/machine.o kernel/time.o
 obj-y += kernel/page.o kernel/malloc.o kernel/runtree.o
 
+# Devices and memory. DMA_DEBUG=1 finds buffers that are used by both at once.
+obj-y += kernel/dma.o $(if $(DMA_DEBUG),kernel/dma_debug.o,kernel/dma_map.o)
+
 # Boot and threads.
 obj-y += kernel/main.o kernel/panic.o kernel/place.o kernel/ram.o kernel/thread.o
 # Sets the canary of the image that it enters.

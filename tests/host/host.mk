@@ -82,3 +82,8 @@ virtio_net_LIBS := -Wl,-T,tests/host/virtio.lds
 HOST_TESTS += ram
 ram_SRCS   := kernel/ram.c
 ram_CFLAGS := -Iarch-aarch64/include
+
+# Memory for devices: with caches, and the build that looks for mistakes.
+HOST_TESTS += dma dma_debug
+dma_SRCS       := kernel/dma.c kernel/dma_map.c kernel/dt.c
+dma_debug_SRCS := kernel/dma.c kernel/dma_debug.c

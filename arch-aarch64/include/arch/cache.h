@@ -45,6 +45,20 @@ static inline void dcache_clean(const void *start, size_t bytes)
 	dsb_sy();
 }
 
+/*
+ * Drop lines without writing them back: memory is right, what the lines hold is not. They must hold
+ * nothing else that is worth keeping. (A CPU may write back a dirty line all the same: D7.5.9.)
+ */
+static inline void dcache_invalidate(const void *start, size_t bytes)
+{
+	uint64_t line = dcache_line_bytes();
+	uint64_t end = (uint64_t)start + bytes;
+
+	for (uint64_t a = (uint64_t)start & ~(line - 1); a < end; a += line)
+		__asm__ volatile("dc ivac, %0" ::"r"(a) : "memory");
+	dsb_sy();
+}
+
 static inline bool sctlr_mmu_on(void)
 {
 	uint64_t sctlr;

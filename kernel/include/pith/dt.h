@@ -112,6 +112,8 @@ struct dt_dma_window {
 	uint64_t bus, pa, bytes;
 };
 int dt_dma_window(dt_node n, unsigned int index, struct dt_dma_window *w);
+/* First enabled node after `after` (DT_NONE: from the start) with a dma-ranges that is not empty. */
+dt_node dt_dma_bus(dt_node after);
 /* dma-coherent here or in a parent (and no dma-noncoherent nearer). */
 bool dt_dma_coherent(dt_node n);
 
