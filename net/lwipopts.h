@@ -2,8 +2,8 @@
 /*
  * lwIP's options for Pith. What is not set here keeps lwIP's default (lwip/opt.h explains each).
  *
- * How lwIP is built in: docs/net.md. In one sentence: NO_SYS, raw API only, one lock around the core
- * (net/core.c), our own timers (timers.c), memory (memory.c) and sockets (socket*.c).
+ * How lwIP is built in: NO_SYS, raw API only, one lock around the core (net/core.c), our own timers
+ * (timers.c), memory (memory.c) and sockets (socket*.c).
  */
 #ifndef LWIPOPTS_H
 #define LWIPOPTS_H

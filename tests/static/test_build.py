@@ -170,6 +170,15 @@ def test_version_is_the_apps_without_blanks(app):
     assert '"1.2.0"' in (built(folder) / "obj/version.c").read_text()
 
 
+def test_an_app_finds_lwips_raw_api(app):
+    """With the feature `net` (pith/net.h); without, there is no such header."""
+    source = {"main.c": "#include <lwip/tcp.h>\n#include <pith/net.h>\n\nint main(void)\n{\n"
+                        "\tnet_lock();\n\ttcp_abort(tcp_new());\n\tnet_unlock();\n\treturn 0;\n}\n"}
+    with_net, without = app("raw", "FEATURES := net", source), app("unraw", "", source)
+    make(f"APP={with_net}", f"build/{with_net.name}/obj/app/main.o", check=True)
+    assert "lwip/tcp.h" in make(f"APP={without}", f"build/{without.name}/obj/app/main.o").stdout
+
+
 def test_image_has_the_linux_arm64_header():
     image = (build("hello") / "Image").read_bytes()
     assert image[56:60] == b"ARM\x64"

@@ -6,10 +6,10 @@
  * that bind to any address simply start to be reachable; who needs an address first calls
  * net_wait_up().
  *
- * The raw API: an app that wants the last cycle includes lwip/tcp.h, lwip/udp.h, ... (see
- * CFLAGS in docs/net.md) and calls lwIP itself, in any thread, between net_lock() and net_unlock().
- * lwIP's callbacks come with the lock held, in the network thread or in another app thread that is
- * in a socket call: they must not block, and must not call sockets or net_lock().
+ * The raw API: an app that wants the last cycle includes lwip/tcp.h, lwip/udp.h, ... (which are in
+ * its path with the feature `net`) and calls lwIP itself, in any thread, between net_lock() and
+ * net_unlock(). lwIP's callbacks come with the lock held, in the network thread or in another app
+ * thread that is in a socket call: they must not block, and must not call sockets or net_lock().
  */
 #ifndef PITH_NET_H
 #define PITH_NET_H
