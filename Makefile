@@ -158,7 +158,7 @@ $(build)/Image: $(build)/image.elf
 
 .PHONY: run debug size compdb
 run: $(build)/Image $(if $(FEAT_BLOCK),$(build)/disk.img) | setup
-	@echo "Booting $< in QEMU.$(if $(FEAT_NET), Its port 80 is http://localhost:$(PORT)/.)" \
+	@echo "Booting $< in QEMU.$(if $(FEAT_NET), Its port 80 is http://localhost:$(PORT)/ (PORT=$(PORT)).)" \
 		"To leave, press Ctrl-A, then X."
 	@exec $(qemu) $(qemu_flags) -nographic -kernel $< -append '$(ARGS)'
 
