@@ -2,7 +2,7 @@
 # What an app may ask for by `FEATURES :=` in its app.mk, and what each feature needs in turn.
 # A feature chooses files: `obj-$(FEAT_NET) += ...` in each folder's files.mk.
 
-features := net http block rng
+features := net http block rng gpio
 
 net_needs  := rng
 http_needs := net

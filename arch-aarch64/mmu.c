@@ -129,6 +129,9 @@ static int map_device(uint64_t start, uint64_t end, uint64_t unit)
 	return 0;
 }
 
+/* probe.S, which cannot include errno.h, returns it. */
+_Static_assert(ENXIO == 6, "probe.S");
+
 void *io_map(uint64_t pa, size_t bytes)
 {
 	const uint64_t block = UINT64_C(2) << 20;

@@ -82,12 +82,37 @@ sync_el1t:
 	stop_if_mmu_off
 	sub	sp, sp, #FRAME_BYTES
 	stp	x0, x1, [sp]
-	save_rest
+	/* io_probe_read32's load? It uses neither register, and changes no flags that matter. */
+	mrs	x0, elr_el1
+	adrp	x1, probe_load
+	add	x1, x1, :lo12:probe_load
+	cmp	x0, x1
+	b.eq	probe_aborted
+3:	save_rest
 	mrs	x2, sp_el0
 	str	x2, [sp, #FRAME_SP]
 	str	xzr, [sp, #FRAME_VECTOR]	/* VECTOR_SYNC */
 	mov	x0, sp
 	b	exception
+
+/*
+ * A read of a device that is not there: an external abort, ESR_EL1.EC 0x25 and DFSC 0x10 (Arm ARM,
+ * D24.2.41), becomes an error. Anything else at that instruction is a bug like any other.
+ */
+probe_aborted:
+	mrs	x0, esr_el1
+	mov	x1, #0x3f
+	movk	x1, #0xfc00, lsl #16	/* EC and DFSC */
+	and	x0, x0, x1
+	mov	x1, #0x10
+	movk	x1, #0x9400, lsl #16	/* EC 0x25 << 26 */
+	cmp	x0, x1
+	b.ne	3b
+	adrp	x1, probe_load_aborted
+	add	x1, x1, :lo12:probe_load_aborted
+	msr	elr_el1, x1
+	add	sp, sp, #FRAME_BYTES
+	eret
 
 /* A fault on SP_EL1, which may be what failed: report from the panic stack. */
 	.macro on_panic_stack vector

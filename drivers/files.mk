@@ -7,6 +7,14 @@ obj-y += drivers/pl011.o
 obj-y += drivers/psci.o
 obj-y += drivers/pl031.o
 
+# Raspberry Pi: what every image needs to boot there, and to keep a running watchdog quiet.
+obj-y += drivers/bcm2836_l1.o drivers/bcm2835_armctrl.o
+obj-y += drivers/bcm2835_gpio.o drivers/bcm2835_mailbox.o drivers/bcm2835_cprman.o
+obj-y += drivers/mini_uart.o
+obj-y += drivers/bcm2835_pm.o
+obj-$(FEAT_GPIO) += drivers/raspberrypi_gpio.o
+obj-$(FEAT_RNG)  += drivers/bcm2835_rng.o drivers/iproc_rng200.o
+
 # Virtio: the transport and the rings with any of their devices.
 obj-$(FEAT_NET)   += drivers/virtio_net.o
 obj-$(FEAT_BLOCK) += drivers/virtio_blk.o

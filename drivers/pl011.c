@@ -12,6 +12,7 @@
 #include <pith/io.h>
 #include <pith/irq.h>
 #include <pith/log.h>
+#include <pith/supply.h>
 #include <pith/time.h>
 
 #define UARTDR     0x000 /* RW: data; when read, errors above it */
@@ -123,31 +124,18 @@ static void pl011_enable_input(struct console *c)
 	irq_restore(flags);
 }
 
-/* The first clock is UARTCLK (binding: arm,pl011.yaml); 0 if it is not a fixed one. */
-static uint32_t uart_clock_hz(dt_node node)
-{
-	uint32_t phandle, freq_hz;
-	dt_node clock;
-
-	if (dt_u32(node, "clocks", 0, &phandle))
-		return 0;
-	clock = dt_by_phandle(phandle);
-	if (clock == DT_NONE || dt_u32(clock, "clock-frequency", 0, &freq_hz))
-		return 0;
-	return freq_hz;
-}
-
 /*
  * If nobody has enabled it: 8n1 with FIFOs, in the order of section 3.3.8. A baud rate that is set
- * is left alone; section 3.3.6 has the divisor: clock / (16 * baud) in 64ths.
+ * is left alone; section 3.3.6 has the divisor: clock / (16 * baud) in 64ths. The first clock is
+ * UARTCLK (binding: arm,pl011.yaml).
  */
 static void pl011_start(struct pl011 *p)
 {
-	uint32_t clock_hz = uart_clock_hz(p->console.node);
-	uint32_t divisor_64ths = (clock_hz * 4ull + BAUD / 2) / BAUD;
+	uint32_t divisor_64ths;
 
 	if (read32(p->regs + UARTCR) & CR_UARTEN)
 		return;
+	divisor_64ths = (clock_rate_hz(p->console.node, 0) * 4ull + BAUD / 2) / BAUD;
 	wait_clear(p, FR_BUSY);
 	write32(p->regs + UARTLCR_H, 0); /* flushes the FIFOs */
 	if (!read32(p->regs + UARTIBRD) && divisor_64ths >= 64) {
@@ -182,6 +170,9 @@ static int pl011_probe(dt_node node)
 	    .write = pl011_write,
 	    .enable_input = pl011_enable_input,
 	};
+	error = pins_default(node);
+	if (error)
+		klog("pl011: its pins are as they were found: error %d", -error);
 	write32(p->regs + UARTIMSC, 0);
 	write32(p->regs + UARTICR, INT_ALL);
 	pl011_start(p);

@@ -108,6 +108,7 @@ void kernel_main(void)
 	bootargs_init(dt_bootargs()); /* words for us, environment, argv */
 	irqchips = drivers_probe(DRV_IRQCHIP);
 	timers = drivers_probe(DRV_TIMER);
+	drivers_probe(DRV_SUPPLY);
 	drivers_probe(DRV_CONSOLE);
 	if (!console_choose())
 		boot_stop(STOP_NO_CONSOLE);

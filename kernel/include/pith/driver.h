@@ -15,6 +15,7 @@
 enum driver_stage {
 	DRV_IRQCHIP, /* parents before children */
 	DRV_TIMER,
+	DRV_SUPPLY, /* what the others need: pins, clocks (pith/supply.h) */
 	DRV_CONSOLE,
 	DRV_DEVICE,
 	DRV_STAGES

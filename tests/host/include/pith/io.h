@@ -16,6 +16,7 @@ uint64_t model_read(const volatile void *addr, unsigned int bytes);
 void model_write(volatile void *addr, unsigned int bytes, uint64_t value);
 
 void *io_map(uint64_t pa, size_t bytes);
+int io_probe_read32(const volatile void *reg, uint32_t *value);
 
 static inline uint8_t read8(const volatile void *a)
 {

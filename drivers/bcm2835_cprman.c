@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The BCM2835's and BCM2711's clocks. The firmware owns them: rates are what it says; nothing is set
+ * here.
+ *
+ * Source: binding: Linux, clock/brcm,bcm2835-cprman.txt and dt-bindings/clock/bcm2835.h; ids of the
+ * firmware: its wiki, "Mailbox property interface", "Clocks".
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <pith/compiler.h>
+#include <pith/driver.h>
+#include <pith/firmware.h>
+#include <pith/supply.h>
+
+static const struct {
+	uint8_t tree, firmware;
+} ids[] = {
+    {19, FIRMWARE_CLOCK_UART},
+    {20, FIRMWARE_CLOCK_CORE}, /* "VPU" */
+    {28, FIRMWARE_CLOCK_EMMC},
+    {51, FIRMWARE_CLOCK_EMMC2},
+};
+
+static uint32_t cprman_rate_hz(uint32_t id)
+{
+	uint32_t freq_hz;
+
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		if (ids[i].tree == id)
+			return firmware_clock_hz(ids[i].firmware, &freq_hz) ? 0 : freq_hz;
+	return 0;
+}
+
+static int cprman_probe(dt_node node)
+{
+	struct clock_provider *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	*p = (struct clock_provider){.node = node, .rate_hz = cprman_rate_hz};
+	clock_provider_register(p);
+	return 0;
+}
+
+static const char *const cprman_compatible[] = {
+    "brcm,bcm2835-cprman",
+    "brcm,bcm2711-cprman",
+    NULL,
+};
+
+DRIVER(bcm2835_cprman) = {
+    .name = "bcm2835-cprman",
+    .compatible = cprman_compatible,
+    .stage = DRV_SUPPLY,
+    .probe = cprman_probe,
+};

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pins of the BCM2835 and BCM2711: functions, pulls, and general purpose lines.
+ *
+ * Source: BCM2835 ARM Peripherals, section 6; BCM2711 ARM Peripherals, section 5; binding: Linux,
+ * pinctrl/brcm,bcm2835-gpio.txt.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <pith/compiler.h>
+#include <pith/driver.h>
+#include <pith/gpio.h>
+#include <pith/io.h>
+#include <pith/irq.h>
+#include <pith/log.h>
+#include <pith/supply.h>
+#include <pith/time.h>
+
+#define GPFSEL     0x00 /* RW: function, 3 bits a pin, 10 pins a register */
+#define GPSET      0x1c /* WO: 1 drives high; 32 pins a register from here on */
+#define GPCLR      0x28 /* WO: 1 drives low */
+#define GPLEV      0x34 /* RO: level */
+#define GPPUD      0x94 /* RW: BCM2835: the pull to clock into pins ... */
+#define GPPUDCLK   0x98 /* RW: ... that have a 1 here */
+#define GPPULL     0xe4 /* RW: BCM2711: 2 bits a pin, 16 pins a register */
+#define GPIO_BYTES 0xf4 /* trees say 0xb4 of the BCM2711, too; the page is the device's */
+
+#define FUNCTION_INPUT  0u
+#define FUNCTION_OUTPUT 1u
+
+/* brcm,pull, and the BCM2835's register; the BCM2711's has up and down the other way around. */
+enum { PULL_NONE, PULL_DOWN, PULL_UP };
+
+struct bcm2835_gpio {
+	struct gpio_chip chip;
+	struct pin_controller pins;
+	uint8_t *regs;
+	bool bcm2711;
+};
+
+/* A field of bits, in its register of an array. */
+static uint32_t read_field(const uint8_t *regs, unsigned int pin, unsigned int bits)
+{
+	unsigned int per_register = 32 / bits;
+
+	return read32(regs + pin / per_register * 4) >> pin % per_register * bits &
+	       ((1u << bits) - 1);
+}
+
+static void write_field(uint8_t *regs, unsigned int pin, unsigned int bits, uint32_t value)
+{
+	unsigned int per_register = 32 / bits, shift = pin % per_register * bits;
+	uint8_t *reg = regs + pin / per_register * 4;
+	unsigned long flags = irq_save();
+
+	write32(reg, (read32(reg) & ~(((1u << bits) - 1) << shift)) | value << shift);
+	irq_restore(flags);
+}
+
+static void set_function(struct bcm2835_gpio *g, unsigned int pin, uint32_t function)
+{
+	if (read_field(g->regs + GPFSEL, pin, 3) != function)
+		write_field(g->regs + GPFSEL, pin, 3, function);
+}
+
+/* BCM2835, page 101: the pull is clocked into the pin, 150 cycles of at least 100 MHz apart. */
+static void clock_pull(struct bcm2835_gpio *g, unsigned int pin, uint32_t pull)
+{
+	unsigned long flags = irq_save();
+
+	write32(g->regs + GPPUD, pull);
+	delay_us(2);
+	write32(g->regs + GPPUDCLK + pin / 32 * 4, 1u << pin % 32);
+	delay_us(2);
+	write32(g->regs + GPPUD, PULL_NONE);
+	write32(g->regs + GPPUDCLK + pin / 32 * 4, 0);
+	irq_restore(flags);
+}
+
+static void set_pull(struct bcm2835_gpio *g, unsigned int pin, uint32_t pull)
+{
+	if (!g->bcm2711)
+		clock_pull(g, pin, pull);
+	else
+		write_field(g->regs + GPPULL, pin, 2,
+		            pull == PULL_DOWN ? PULL_UP
+		            : pull == PULL_UP ? PULL_DOWN
+		                              : PULL_NONE);
+}
+
+/* A property with a value for each pin, or one for all. */
+static bool pin_value(dt_node state, const char *property, unsigned int index, uint32_t *value)
+{
+	return !dt_u32(state, property, index, value) || !dt_u32(state, property, 0, value);
+}
+
+/* The first form of the binding (brcm,pins), which the trees use for all that boots a Pi. */
+static int apply(struct pin_controller *p, dt_node state)
+{
+	struct bcm2835_gpio *g = container_of(p, struct bcm2835_gpio, pins);
+	uint32_t pin, value;
+
+	if (!dt_prop(state, "brcm,pins", NULL))
+		return -EINVAL;
+	for (unsigned int i = 0; !dt_u32(state, "brcm,pins", i, &pin); i++) {
+		if (pin >= g->chip.lines)
+			return -EINVAL;
+		if (pin_value(state, "brcm,function", i, &value) && value < 8)
+			set_function(g, pin, value);
+		if (pin_value(state, "brcm,pull", i, &value) && value <= PULL_UP)
+			set_pull(g, pin, value);
+	}
+	return 0;
+}
+
+static struct bcm2835_gpio *gpio_of_chip(struct gpio_chip *chip)
+{
+	return container_of(chip, struct bcm2835_gpio, chip);
+}
+
+static int line_set(struct gpio_chip *chip, unsigned int line, bool high)
+{
+	write32(gpio_of_chip(chip)->regs + (high ? GPSET : GPCLR) + line / 32 * 4, 1u << line % 32);
+	return 0;
+}
+
+static int line_get(struct gpio_chip *chip, unsigned int line)
+{
+	return (int)read_field(gpio_of_chip(chip)->regs + GPLEV, line, 1);
+}
+
+static int line_input(struct gpio_chip *chip, unsigned int line)
+{
+	set_function(gpio_of_chip(chip), line, FUNCTION_INPUT);
+	return 0;
+}
+
+/* The level first: the pin must not glitch. */
+static int line_output(struct gpio_chip *chip, unsigned int line, bool high)
+{
+	line_set(chip, line, high);
+	set_function(gpio_of_chip(chip), line, FUNCTION_OUTPUT);
+	return 0;
+}
+
+static int bcm2835_gpio_probe(dt_node node)
+{
+	struct bcm2835_gpio *g;
+	uint64_t pa, bytes;
+	uint32_t ignored;
+	int error = dt_reg(node, 0, &pa, &bytes);
+
+	if (error)
+		return error;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	g->regs = io_map(pa, GPIO_BYTES);
+	error = g->regs ? io_probe_read32(g->regs + GPFSEL, &ignored) : -ENXIO;
+	if (error) {
+		free(g);
+		return error;
+	}
+	g->bcm2711 = dt_compatible(node, "brcm,bcm2711-gpio");
+	g->chip = (struct gpio_chip){
+	    .node = node,
+	    .lines = g->bcm2711 ? 58 : 54,
+	    .input = line_input,
+	    .output = line_output,
+	    .get = line_get,
+	    .set = line_set,
+	};
+	g->pins = (struct pin_controller){.node = node, .apply = apply};
+	gpio_chip_register(&g->chip);
+	pin_controller_register(&g->pins);
+	return 0;
+}
+
+static const char *const bcm2835_gpio_compatible[] = {
+    "brcm,bcm2835-gpio",
+    "brcm,bcm2711-gpio",
+    NULL,
+};
+
+DRIVER(bcm2835_gpio) = {
+    .name = "bcm2835-gpio",
+    .compatible = bcm2835_gpio_compatible,
+    .stage = DRV_SUPPLY,
+    .probe = bcm2835_gpio_probe,
+};

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mailbox to a Raspberry Pi's firmware: property calls, and the clocks whose rates it knows.
+ *
+ * A call is a message in memory; its bus address goes into one mailbox and comes back from the other
+ * when the firmware has answered in place. Polled: an answer takes some 100 us, and the first is
+ * wanted before there is a console.
+ *
+ * Source: github.com/raspberrypi/firmware, wiki "Mailboxes", "Accessing mailboxes" and "Mailbox
+ * property interface"; bindings: Linux, mailbox/brcm,bcm2835-mbox.txt, clock/brcm,bcm2835-cprman.txt.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <pith/compiler.h>
+#include <pith/dma.h>
+#include <pith/driver.h>
+#include <pith/firmware.h>
+#include <pith/io.h>
+#include <pith/page.h>
+#include <pith/supply.h>
+#include <pith/time.h>
+
+#define MAIL0_READ       0x00 /* RO: from the firmware */
+#define MAIL0_STATUS     0x18 /* RO */
+#define MAIL1_WRITE      0x20 /* WO: to the firmware */
+#define MAIL1_STATUS     0x38 /* RO */
+#define MAILBOX_BYTES    0x40
+#define STATUS_FULL      (1u << 31)
+#define STATUS_EMPTY     (1u << 30)
+#define CHANNEL_MASK     0xfu
+#define CHANNEL_PROPERTY 8u /* a message's low 4 bits; the rest is the address */
+
+#define CALL_TIMEOUT_NS (1 * NS_PER_S)
+
+/* A message with one tag. */
+struct message {
+	uint32_t bytes; /* of the message */
+	uint32_t code;  /* 0: a request */
+	uint32_t tag;
+	uint32_t value_bytes; /* room for values */
+	uint32_t answer;      /* bit 31: the tag was answered, with so many bytes */
+	uint32_t values[FIRMWARE_VALUES_MAX / 4];
+	uint32_t end; /* 0: no more tags */
+} __attribute__((aligned(DMA_ALIGN)));
+#define CODE_SUCCESS 0x80000000u
+#define ANSWERED     0x80000000u
+
+static struct {
+	uint8_t *regs;
+	struct dma_bus bus;
+	struct message *message; /* a page that the firmware reaches */
+} mailbox;
+
+static int wait_clear(unsigned int reg, uint32_t flag, uint64_t deadline_ns)
+{
+	while (read32(mailbox.regs + reg) & flag)
+		if (time_now_ns() > deadline_ns)
+			return -ETIMEDOUT;
+	return 0;
+}
+
+/* Send a letter and wait until it comes back; what comes of earlier calls that timed out is dropped. */
+static int exchange(uint32_t letter)
+{
+	uint64_t deadline_ns = time_now_ns() + CALL_TIMEOUT_NS;
+	int error = wait_clear(MAIL1_STATUS, STATUS_FULL, deadline_ns);
+
+	if (error)
+		return error;
+	write32(mailbox.regs + MAIL1_WRITE, letter);
+	do {
+		error = wait_clear(MAIL0_STATUS, STATUS_EMPTY, deadline_ns);
+		if (error)
+			return error;
+	} while (read32(mailbox.regs + MAIL0_READ) != letter);
+	return 0;
+}
+
+static int mailbox_call(uint32_t tag, void *values, size_t bytes)
+{
+	struct message *m = mailbox.message;
+	dma_addr_t address;
+	int error;
+
+	*m = (struct message){.bytes = sizeof(*m), .tag = tag, .value_bytes = sizeof(m->values)};
+	memcpy(m->values, values, bytes);
+	address = dma_map(&mailbox.bus, m, sizeof(*m), DMA_BOTH);
+	if (address == DMA_NONE)
+		return -ENOMEM;
+	error = exchange((uint32_t)address | CHANNEL_PROPERTY);
+	dma_unmap(&mailbox.bus, m, sizeof(*m), DMA_BOTH);
+	if (error)
+		return error;
+	if (m->code != CODE_SUCCESS)
+		return -EIO;
+	if (!(m->answer & ANSWERED))
+		return -ENOTSUP;
+	memcpy(values, m->values, bytes);
+	return 0;
+}
+
+/* Firmware that hangs must not find later calls' messages in the place of its own. */
+static int mailbox_probe(dt_node node)
+{
+	uint64_t pa, bytes;
+	uint32_t status;
+	int error = dt_reg(node, 0, &pa, &bytes);
+
+	if (error)
+		return error;
+	mailbox.regs = bytes < MAILBOX_BYTES ? NULL : io_map(pa, MAILBOX_BYTES);
+	if (!mailbox.regs)
+		return -EINVAL;
+	error = io_probe_read32(mailbox.regs + MAIL0_STATUS, &status);
+	if (!error)
+		error = dma_bus_init(&mailbox.bus, node, UINT32_MAX);
+	if (error)
+		return error;
+	mailbox.message = dma_alloc(&mailbox.bus, sizeof(*mailbox.message));
+	if (!mailbox.message)
+		return -ENOMEM;
+	while (!(read32(mailbox.regs + MAIL0_STATUS) & STATUS_EMPTY))
+		read32(mailbox.regs + MAIL0_READ);
+	firmware_register(mailbox_call);
+	return 0;
+}
+
+static const char *const mailbox_compatible[] = {"brcm,bcm2835-mbox", NULL};
+
+DRIVER(bcm2835_mailbox) = {
+    .name = "bcm2835-mailbox",
+    .compatible = mailbox_compatible,
+    .stage = DRV_SUPPLY,
+    .probe = mailbox_probe,
+};
