@@ -313,7 +313,7 @@ const char *gai_strerror(int error)
 	return "Unknown error";
 }
 
-/* --- getnameinfo(), gethostbyname() --------------------------------------------------------------- */
+/* --- getnameinfo() --------------------------------------------------------------------------- */
 
 /* host, with the interface's name behind a link-local address. */
 static int print_host(const struct sockaddr *address, char *host, socklen_t bytes)
@@ -353,33 +353,4 @@ int getnameinfo(const struct sockaddr *address, socklen_t bytes, char *host, soc
 	    snprintf(service, service_bytes, "%u", ntohs(in->sin_port)) >= (int)service_bytes)
 		error = EAI_OVERFLOW;
 	return error;
-}
-
-_Thread_local int h_errno;
-
-struct hostent *gethostbyname(const char *name)
-{
-	static _Thread_local struct {
-		struct hostent entry;
-		char name[DNS_MAX_NAME_LENGTH];
-		char *aliases[1], *list[2];
-		struct in_addr address;
-	} h;
-	const struct addrinfo hints = {.ai_family = AF_INET};
-	struct target targets[TARGETS_MAX];
-	int count = find_targets(name, &hints, targets);
-
-	if (count < 0) {
-		h_errno = count == EAI_AGAIN ? TRY_AGAIN : HOST_NOT_FOUND;
-		return NULL;
-	}
-	snprintf(h.name, sizeof(h.name), "%s", name);
-	h.address = targets[0].v4;
-	h.list[0] = (char *)&h.address;
-	h.entry = (struct hostent){.h_name = h.name,
-	                           .h_aliases = h.aliases,
-	                           .h_addrtype = AF_INET,
-	                           .h_length = sizeof(h.address),
-	                           .h_addr_list = h.list};
-	return &h.entry;
 }

@@ -86,7 +86,8 @@ struct tcp_pcb;
 uint16_t net_tcp_ooseq_max(const struct tcp_pcb *pcb);
 uint32_t net_tcp_isn(const void *local_ip, uint16_t local_port, const void *remote_ip,
                      uint16_t remote_port);
-#define LWIP_TCP                   1
+#define LWIP_TCP 1
+#undef TCP_MSS /* glibc has one, too (host tests) */
 #define TCP_MSS                    1460
 #define TCP_WND                    net_tcp_window
 #define TCP_SND_BUF                net_tcp_send_buffer

@@ -48,7 +48,7 @@ static bool charge(size_t bytes)
 	} else {
 		refused++;
 	}
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return fits;
 }
 
@@ -57,7 +57,7 @@ static void discharge(size_t bytes)
 	unsigned long flags = irq_save();
 
 	used_bytes -= bytes;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void mem_init(void)
@@ -139,7 +139,7 @@ void *memp_malloc(memp_t type)
 
 	pool->used++;
 	pool->used_max = MAX(pool->used_max, pool->used);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return m;
 }
 
@@ -150,7 +150,7 @@ void memp_free(memp_t type, void *m)
 	unsigned long flags = irq_save();
 
 	pools[type].used--;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	mem_free(m);
 }
 

@@ -34,6 +34,7 @@
 
 #define RX_BATCH        64  /* frames between two chances for others to take the lock */
 #define RX_COPY_BYTES   256 /* up to here, a copy is cheaper than a buffer that is kept */
+#define WIRE_BYTES_MIN  60
 #define CHECK_TRANSPORT (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
 #define CHECK_ANY                                                                \
 	(CHECK_TRANSPORT | NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_ICMP | \
@@ -98,12 +99,18 @@ static void free_all(struct netbuf *nb)
 	}
 }
 
+/*
+ * In memory for at least the smallest frame that a wire can carry, as lwIP looks at some headers
+ * before it checks that they are there.
+ */
 static struct pbuf *copy_all(struct netdev *dev, struct netbuf *nb, size_t bytes)
 {
-	struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)bytes, PBUF_RAM);
+	struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)LWIP_MAX(bytes, WIRE_BYTES_MIN), PBUF_RAM);
 	uint8_t *to = p ? p->payload : NULL;
 
-	if (!p)
+	if (p)
+		p->len = p->tot_len = (u16_t)bytes;
+	else
 		dev->stats.rx_dropped++;
 	for (struct netbuf *n = nb; n && p; n = n->next, dev->stats.rx_copied++) {
 		memcpy(to, n->data, n->bytes);

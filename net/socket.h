@@ -8,6 +8,7 @@
 #ifndef NET_SOCKET_H
 #define NET_SOCKET_H
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <pith/file.h>

@@ -18,9 +18,6 @@
 #define LWIP_DONT_PROVIDE_BYTEORDER_FUNCTIONS
 #define lwip_htons(x) __builtin_bswap16(x)
 #define lwip_htonl(x) __builtin_bswap32(x)
-#ifndef htonl
-#define htonl(x) __builtin_bswap32(x) /* one place in nd6.c lacks the prefix */
-#endif
 
 /* A failed assertion is a trap: the panic's backtrace names the line, no text is kept for it. */
 #define LWIP_PLATFORM_ASSERT(message) __builtin_trap()

@@ -87,3 +87,27 @@ ram_CFLAGS := -Iarch-aarch64/include
 HOST_TESTS += dma dma_debug
 dma_SRCS       := kernel/dma.c kernel/dma_map.c kernel/dt.c
 dma_debug_SRCS := kernel/dma.c kernel/dma_debug.c
+
+# The network. Addresses under other names, to be compared with the host's.
+HOST_TESTS     += address ip_config siphash
+address_SRCS   := net/address.c
+address_CFLAGS := $(foreach f,inet_pton inet_ntop inet_aton inet_addr inet_ntoa in6addr_any \
+	in6addr_loopback,-D$(f)=pith_$(f))
+ip_config_SRCS   := net/config.c
+ip_config_CFLAGS := -Inet
+siphash_SRCS     := net/siphash.c
+siphash_CFLAGS   := -Inet
+
+# The whole stack with its sockets, on real threads; core.c is included by the test.
+HOST_TESTS     += sockets
+sockets_SRCS   := tests/host/parallel.c tests/host/sockets_program.c \
+	$(addprefix kernel/,epoll.c fd.c netdev.c pipe.c poll.c rw.c) \
+	$(patsubst %,net/%,$(filter-out core.c hostent.c,$(net_objs:.o=.c))) $(lwip_objs:.o=.c)
+sockets_CFLAGS := $(posix_names) $(foreach f,socket socketpair bind listen accept accept4 connect \
+	send sendto sendmsg recv recvfrom recvmsg shutdown getsockname getpeername getsockopt \
+	setsockopt sockatmark getaddrinfo freeaddrinfo gai_strerror getnameinfo \
+	if_nametoindex if_indextoname if_nameindex if_freenameindex getifaddrs freeifaddrs inet_pton \
+	inet_ntop inet_aton inet_addr inet_ntoa in6addr_any in6addr_loopback,-D$(f)=pith_$(f)) \
+	-include tests/host/parallel.h -I. -Inet -I$(lwip)/src/include -I$(lwip)/src -Itests/target \
+	-Wno-unused-result -Wno-array-parameter
+sockets_LIBS   := -pthread
