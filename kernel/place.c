@@ -36,14 +36,20 @@ static const uint8_t *seed(const char *name, size_t at_least)
 	return p && bytes >= at_least ? p : NULL;
 }
 
-/* Is word in bootargs, on its own? Quotes do not matter for a word without blanks. */
+/*
+ * Is word in bootargs, on its own and not among the program's, after "--"? Quotes do not matter for
+ * a word without blanks.
+ */
 static bool bootargs_has(const char *word)
 {
-	size_t n = strlen(word);
+	size_t n = strlen(word), bytes;
 
-	for (const char *p = dt_bootargs(); (p = strstr(p, word)); p += n) {
-		if ((p == dt_bootargs() || p[-1] == ' ') && (p[n] == ' ' || p[n] == 0))
+	for (const char *p = dt_bootargs(); *p; p += bytes + !!p[bytes]) {
+		bytes = strcspn(p, " ");
+		if (bytes == n && !memcmp(p, word, n))
 			return true;
+		if (bytes == 2 && !memcmp(p, "--", 2))
+			return false;
 	}
 	return false;
 }

@@ -58,8 +58,8 @@ def test_ram_full_of_garbage(tmp_path):
 def places(append):
     found = set()
     for _ in range(4):
-        with Qemu("tests/target/attack", append=f"panic=halt {append} read-null") as m:
-            found.add(int(m.expect(r"image at 0x([0-9a-f]+)\s")[1], 16))
+        with Qemu("tests/target/attack", append=f"panic=halt read-null {append}") as m:
+            found.add(int(m.expect(r"image at 0x([0-9a-f]+):")[1], 16))
     return found
 
 
@@ -71,6 +71,11 @@ def test_the_image_moves_to_a_random_place():
 
 def test_nokaslr_keeps_it_where_it_was_loaded():
     assert places("nokaslr") == {0x40200000}
+    assert places("a  nokaslr -- b") == {0x40200000}
+
+
+def test_the_programs_own_words_are_not_for_the_kernel():
+    assert 0x40200000 not in places("-- nokaslr")
 
 
 @pytest.mark.parametrize("offset", [0, 0x600000, 0x7A00000 - 0x200000])
