@@ -139,7 +139,8 @@ static void switch_to_best(void)
 		thread_context_switch(&old->sp, t->sp, t->tls, t);
 }
 
-void thread_preempt(void)
+/* Not inlined into each irq_restore() of this file: there it would cost registers and stack. */
+__attribute__((noinline)) void thread_preempt(void)
 {
 	struct thread *t = charge_current();
 
@@ -325,8 +326,8 @@ bool mutex_held(const struct mutex *m)
 	return m->owner == thread_current();
 }
 
-/* Wait for m's owner to hand it over. Interrupts masked. */
-static int wait_for_owner(struct mutex *m, uint64_t deadline_ns)
+/* Wait for m's owner to hand it over. Interrupts masked. Not inlined: the exception. */
+static __attribute__((noinline)) int wait_for_owner(struct mutex *m, uint64_t deadline_ns)
 {
 	struct thread *t = thread_current();
 	int result;
@@ -345,24 +346,6 @@ static int wait_for_owner(struct mutex *m, uint64_t deadline_ns)
 	return result;
 }
 
-int mutex_lock_until(struct mutex *m, uint64_t deadline_ns)
-{
-	unsigned long flags = irq_save();
-	int result = 0;
-
-	if (!m->owner)
-		m->owner = thread_current();
-	else
-		result = wait_for_owner(m, deadline_ns);
-	irq_restore(flags);
-	return result;
-}
-
-void mutex_lock(struct mutex *m)
-{
-	mutex_lock_until(m, TIME_FOREVER);
-}
-
 int mutex_trylock(struct mutex *m)
 {
 	unsigned long flags = irq_save();
@@ -370,31 +353,55 @@ int mutex_trylock(struct mutex *m)
 
 	if (taken)
 		m->owner = thread_current();
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return taken ? 0 : -EBUSY;
+}
+
+int mutex_lock_until(struct mutex *m, uint64_t deadline_ns)
+{
+	unsigned long flags;
+	int result;
+
+	if (mutex_trylock(m) == 0)
+		return 0;
+	flags = irq_save();
+	result = m->owner ? wait_for_owner(m, deadline_ns) : mutex_trylock(m);
+	irq_restore(flags);
+	return result;
+}
+
+void mutex_lock(struct mutex *m)
+{
+	if (mutex_trylock(m) != 0)
+		mutex_lock_until(m, TIME_FOREVER);
+}
+
+/* Hand m over to its first waiter, so that nobody less urgent can slip in before. */
+static __attribute__((noinline)) void hand_over(struct mutex *m, unsigned long flags)
+{
+	struct thread *next = container_of(m->waiters.waiters.next, struct thread, link);
+
+	list_remove(&m->owned);
+	m->owner = next;
+	list_remove(&next->link);
+	if (!list_empty(&m->waiters.waiters))
+		list_add_tail(&next->held, &m->owned);
+	update_priority(thread_current());
+	make_ready(next);
+	irq_restore(flags);
 }
 
 void mutex_unlock(struct mutex *m)
 {
 	unsigned long flags = irq_save();
-	struct thread *t = thread_current();
 
-	assert(m->owner == t);
-	if (list_empty(&m->waiters.waiters)) {
-		m->owner = NULL;
-	} else {
-		/* Hand over, so that nobody less urgent can slip in before. */
-		struct thread *next = container_of(m->waiters.waiters.next, struct thread, link);
-
-		list_remove(&m->owned);
-		m->owner = next;
-		list_remove(&next->link);
-		if (!list_empty(&m->waiters.waiters))
-			list_add_tail(&next->held, &m->owned);
-		update_priority(t);
-		make_ready(next);
+	assert(m->owner == thread_current());
+	if (!list_empty(&m->waiters.waiters)) {
+		hand_over(m, flags);
+		return;
 	}
-	irq_restore(flags);
+	m->owner = NULL;
+	irq_restore_quiet(flags);
 }
 
 /* --- Condition variables, semaphores ------------------------------------------------------- */
