@@ -38,10 +38,7 @@ class Qemu:
     def __init__(self, app=None, *, image=None, gic=2, el=1, cpu="cortex-a72", memory="128M",
                  smp=1, append="", machine="", modern=True, net=False, net_options="",
                  tcp=(80,), devices=(), qmp=False, within=()):
-        self._folder = tempfile.mkdtemp(prefix="pith-test-")
-        self._ports = {n: free_port() for n in tcp} if net else {}
-        self._text, self._closed, self._changed = "", False, threading.Condition()
-        self._position, self._qmp = 0, None
+        self._prepare(tcp if net else ())
         options = ["virt", f"gic-version={gic}", *(["virtualization=on"] if el == 2 else []),
                    *([machine] if machine else [])]
         self.command = [
@@ -53,8 +50,16 @@ class Qemu:
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-user-config",
             "-global", f"virtio-mmio.force-legacy={'false' if modern else 'true'}",
             *self._net(net, net_options), *map(str, devices)]
-        if qmp:
-            self.command += ["-qmp", f"unix:{self._folder}/qmp,server=on,wait=off"]
+        self.command += self._qmp_options(qmp)
+
+    def _prepare(self, tcp=()):
+        self._folder = tempfile.mkdtemp(prefix="pith-test-")
+        self._ports = {n: free_port() for n in tcp}
+        self._text, self._closed, self._changed = "", False, threading.Condition()
+        self._position, self._qmp = 0, None
+
+    def _qmp_options(self, qmp):
+        return ["-qmp", f"unix:{self._folder}/qmp,server=on,wait=off"] if qmp else []
 
     def _kernel(self, app, image, append):
         if not (app or image):

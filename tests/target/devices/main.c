@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <pith/compiler.h>
+#include <pith/dt.h>
 #include <pith/irq.h>
 #include <pith/log.h>
 #include <pith/machine.h>
@@ -77,7 +78,8 @@ static void test_clock(void)
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	CHECK("delay_us waits", time_now_ns() - start_ns >= 50 * NS_PER_US);
 	CHECK("CLOCK_MONOTONIC moves", b.tv_nsec != a.tv_nsec || b.tv_sec != a.tv_sec);
-	CHECK("the real time clock was read", time_realtime_valid());
+	if (dt_find_compatible(DT_NONE, "arm,pl031") != DT_NONE)
+		CHECK("the real time clock was read", time_realtime_valid());
 	printf("wall clock %lld\n", (long long)time(NULL));
 }
 
