@@ -36,7 +36,8 @@
 typedef uint32_t __attribute__((may_alias)) be32_t;
 
 /* This file is compiled for size; not so what runs for every property of every node. */
-#define HOT static inline __attribute__((always_inline))
+#define HOT  static inline __attribute__((always_inline))
+#define FAST __attribute__((optimize("O2")))
 
 struct header {
 	be32_t magic, totalsize, off_struct, off_strings, off_memreserve;
@@ -60,7 +61,7 @@ struct node {
 	uint32_t compatible : 19; /* value of the property, 0: none, or not terminated */
 	uint32_t has_compatible : 1;
 	uint32_t has_status : 1;
-	uint32_t disabled : 1; /* here or in a parent */
+	uint32_t disabled : 1;   /* here or in a parent */
 	uint32_t dma_ranges : 1; /* has the property, and not empty */
 	uint32_t address_cells : 4;
 	uint32_t size_cells : 4;
@@ -102,7 +103,7 @@ static inline uint64_t be64(const be32_t *p)
  * Are two strings equal? They are short and lie at odd addresses, and mostly differ at once: libc's
  * strcmp takes three times as long to begin.
  */
-static bool same_rest(const char *a, const char *b)
+FAST static bool same_rest(const char *a, const char *b)
 {
 	for (; *a == *b; a++, b++) {
 		if (!*a)
@@ -151,10 +152,10 @@ struct walk {
 	const char *strings;
 	uint32_t strings_bytes;   /* up to and including the last terminator */
 	uint32_t compatible_name; /* where the strings block has "compatible", once seen */
-	uint32_t not_dma_ranges;  /* and another name that begins like "dma-ranges", the last seen */
-	unsigned int count;       /* nodes so far */
-	dt_node open;             /* the node that we are in, or DT_NONE */
-	struct node *node;        /* the same while it may have properties, else NULL */
+	uint32_t not_dma_ranges; /* and another name that begins like "dma-ranges", the last seen */
+	unsigned int count;      /* nodes so far */
+	dt_node open;            /* the node that we are in, or DT_NONE */
+	struct node *node;       /* the same while it may have properties, else NULL */
 };
 
 /* A path's component names a node with its unit address or, if only one is meant, without. */
@@ -347,7 +348,7 @@ HOT int property(struct walk *w)
 }
 
 /* Follow every token of the structure block to its FDT_END. */
-static int walk_structure(struct walk *w)
+HOT int walk_structure(struct walk *w)
 {
 	int error = 0;
 
@@ -417,7 +418,7 @@ static int check_header(const struct header *h, size_t blob_max)
 	return check_memreserve(be32(&h->off_memreserve), total);
 }
 
-int dt_init(const void *blob, size_t blob_max)
+FAST int dt_init(const void *blob, size_t blob_max)
 {
 	const struct header *h = blob;
 	struct walk w = {
@@ -480,7 +481,7 @@ void *dt_index_start(size_t *bytes)
 
 /* ---- Structure ---- */
 
-static inline bool exists(dt_node n)
+HOT bool exists(dt_node n)
 {
 	return n < dt.node_count;
 }
@@ -578,7 +579,7 @@ dt_node dt_chosen(void)
 	return dt.chosen;
 }
 
-dt_node dt_by_phandle(uint32_t phandle)
+FAST dt_node dt_by_phandle(uint32_t phandle)
 {
 	if (phandle == 0 || phandle == UINT32_MAX)
 		return DT_NONE;
@@ -622,7 +623,7 @@ struct value {
 	size_t bytes;        /* then 0 */
 };
 
-static struct value value_of(dt_node n, const char *name)
+FAST static struct value value_of(dt_node n, const char *name)
 {
 	const char *strings = (const char *)dt.blob + dt.strings;
 	const be32_t *at;
@@ -715,7 +716,7 @@ static int string_index(dt_node n, const char *name, const char *wanted)
 }
 
 /* A node's list of compatible strings, which dt_init found terminated. */
-static inline struct value compatible_of(dt_node n)
+HOT struct value compatible_of(dt_node n)
 {
 	const be32_t *cells = cell_at(dt.nodes[n].compatible);
 
@@ -723,12 +724,12 @@ static inline struct value compatible_of(dt_node n)
 	                              : (struct value){NULL, 0};
 }
 
-const char *dt_compatible_strings(dt_node n, size_t *bytes)
+FAST const char *dt_compatible_strings(dt_node n, size_t *bytes)
 {
-	if (!exists(n) || !dt.nodes[n].compatible)
-		return NULL;
-	*bytes = compatible_of(n).bytes;
-	return (const char *)compatible_of(n).cells;
+	struct value list = exists(n) ? compatible_of(n) : (struct value){NULL, 0};
+
+	*bytes = list.bytes;
+	return (const char *)list.cells;
 }
 
 bool dt_compatible(dt_node n, const char *compatible)

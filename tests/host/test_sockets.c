@@ -87,8 +87,7 @@ static bool is_chatter(const uint8_t *p)
 {
 	bool ipv6 = p[12] == 0x86 && p[13] == 0xdd;
 
-	return p[0] & 1 || (p[12] == 8 && p[13] == 6) ||
-	       (ipv6 && p[20] == 58 && p[54] >= 130);
+	return p[0] & 1 || (p[12] == 8 && p[13] == 6) || (ipv6 && p[20] == 58 && p[54] >= 130);
 }
 
 /* The frame as it would go over the wire; checks that what the device finishes comes out right. */
