@@ -11,7 +11,13 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .PHONY: image
 image:
 
+# What to boot on, a folder under boards/, and how: by QEMU's -kernel alone, without boot loader,
+# slots or signatures.
 BOARD ?= qemu-virt
+BOOT  ?= direct
+$(if $(wildcard boards/$(BOARD)/board.mk),,$(error There is no board $(BOARD). The boards here: \
+	$(patsubst boards/%/board.mk,%,$(wildcard boards/*/board.mk))))
+$(if $(filter-out direct,$(BOOT)),$(error BOOT=$(BOOT): there is only BOOT=direct))
 include cross.mk features.mk tools/deps.lock boards/$(BOARD)/board.mk
 
 # V=1 shows whole commands.
@@ -158,16 +164,17 @@ $(build)/Image: $(build)/image.elf
 
 .PHONY: run debug size compdb
 run: $(build)/Image $(if $(FEAT_BLOCK),$(build)/disk.img) | setup
-	@echo "Booting $< in QEMU.$(if $(FEAT_NET), Its port 80 is http://localhost:$(PORT)/ (PORT=$(PORT)).)" \
+	@echo "Booting $< in QEMU.$(if $(and $(FEAT_NET),$(PORT)), Its port 80 is http://localhost:$(PORT)/ (PORT=$(PORT)).)" \
 		"To leave, press Ctrl-A, then X."
-	@exec $(qemu) $(qemu_flags) -nographic -kernel $< -append '$(ARGS)'
+	@exec $(qemu) $(qemu_flags) -display none $(call qemu_console,mon:stdio) -kernel $< \
+		-append '$(ARGS)'
 
 # nokaslr keeps the image where it was loaded, so gdb knows where its symbols are.
 debug: $(build)/Image $(if $(FEAT_BLOCK),$(build)/disk.img) | setup
 	@echo "The console goes to $(build)/console.log."
 	@exec gdb-multiarch -q -ex 'set confirm off' \
 		-ex 'target remote | exec $(qemu) $(qemu_flags) -display none -monitor none -S \
-			-serial file:$(build)/console.log -kernel $< -append "nokaslr $(ARGS)" -gdb stdio' \
+			$(call qemu_console,file:$(build)/console.log) -kernel $< -append "nokaslr $(ARGS)" -gdb stdio' \
 		-ex 'add-symbol-file $(build)/image.elf -o $(load_address)' \
 		-ex 'set substitute-path app $(app_dir)' -ex 'directory $(CURDIR)' \
 		-ex 'python gdb.events.gdb_exiting.connect(lambda event: gdb.execute("kill"))' \

@@ -15,5 +15,7 @@ qemu_rng_y   = -device virtio-rng-device
 qemu_block_y = -drive if=none,id=disk0,format=raw,file=$(build)/disk.img \
 	-device virtio-blk-device,drive=disk0
 
+qemu_console = -serial $(1)
+
 # Where QEMU loads the image; with `nokaslr` it stays there.
 load_address := 0x40200000

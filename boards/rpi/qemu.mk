@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every Raspberry Pi in QEMU: 10 or later, with the tree of Debian's kernel package. A board.mk says
+# qemu_machine and tree.
+
+qemu       := build/deps/qemu10/bin/qemu-system-aarch64
+qemu_flags  = -M $(qemu_machine) -dtb build/deps/dtbs/broadcom/$(tree).dtb $(qemu_block_$(FEAT_BLOCK))
+qemu_block_y = -drive if=sd,format=raw,file=$(build)/disk.img
+
+# The tree's stdout-path is serial1, the mini-UART: QEMU's second.
+qemu_console = -serial null -serial $(1)
+
+run debug: build/deps/qemu10/.ready build/deps/dtbs/.ready
+
+load_address := 0x200000
