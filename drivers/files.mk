@@ -15,6 +15,9 @@ obj-y += drivers/bcm2835_pm.o
 obj-$(FEAT_GPIO) += drivers/raspberrypi_gpio.o
 obj-$(FEAT_RNG)  += drivers/bcm2835_rng.o drivers/iproc_rng200.o
 
+# SD cards.
+obj-$(FEAT_BLOCK) += drivers/sd.o drivers/sdhci.o drivers/bcm2835_sdhost.o
+
 # Virtio: the transport and the rings with any of their devices.
 obj-$(FEAT_NET)   += drivers/virtio_net.o
 obj-$(FEAT_BLOCK) += drivers/virtio_blk.o
