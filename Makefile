@@ -45,7 +45,7 @@ setup := $(if $(filter run debug deps dtbs,$(MAKECMDGOALS)),setup)
 
 # These build no app, so they need none.
 other_goals := help setup new test test-host host-tests list-host-tests test-static test-target test-system bench \
-	format lint dtbs deps clean distclean build/host/% build/deps/%
+	format lint dtbs deps clean distclean keys uboot build/host/% build/deps/% build/uboot/%
 
 ifneq ($(filter-out $(other_goals),$(or $(MAKECMDGOALS),image)),)
 $(if $(wildcard $(app_dir)/app.mk),,$(error There is no app in $(app_dir) (no app.mk). The apps \
@@ -75,7 +75,7 @@ http-parser := $(call dep,http-parser)
 mbedtls     := $(call dep,mbedtls)
 libfdt      := $(call dep,libfdt)
 
-build/deps/%/.ready: tools/deps tools/deps.lock $(wildcard net/lwip.patch) | $(setup)
+build/deps/%/.ready: tools/deps tools/deps.lock $(wildcard net/lwip.patch boards/uboot.patch) | $(setup)
 	@tools/deps $*
 
 # Their sources come into being by unpacking.
@@ -188,6 +188,10 @@ size: $(build)/Image
 
 compdb:
 	@$(MAKE) --always-make --dry-run V=1 APP=$(APP) $(build)/image.elf | tools/compdb > compile_commands.json
+
+# --- Disks ------------------------------------------------------------------------------------
+
+include boards/boards.mk
 
 # --- Tests (docs/testing.md) ------------------------------------------------------------------
 
