@@ -6,7 +6,6 @@
 
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 .PHONY: image
 image:
@@ -81,6 +80,7 @@ build/deps/%/.ready: tools/deps tools/deps.lock $(wildcard net/lwip.patch boards
 # Their sources come into being by unpacking.
 libraries := $(lwip) $(http-parser) $(mbedtls) $(libfdt)
 $(foreach l,$(libraries),$(eval $(l)/%.c: | $(l)/.ready ;))
+.PRECIOUS: $(libraries:%=%/%.c)
 
 .PHONY: deps dtbs
 deps: $(libraries:%=%/.ready) dtbs
@@ -97,8 +97,8 @@ include $(lists)
 
 objs := $(obj)/bundle.o $(obj)/version.o $(SRCS:%.c=$(obj)/app/%.o) $(addprefix $(obj)/,$(obj-y))
 
-# Before any object: the headers of the libraries. Changed rules rebuild everything.
-rules := Makefile cross.mk features.mk $(app_dir)/app.mk
+# Before any object: the headers of the libraries. Changed rules, pins or patches rebuild everything.
+rules := Makefile cross.mk features.mk $(app_dir)/app.mk tools/deps.lock $(wildcard net/*.patch)
 first := $(foreach d,$(sort $(deps-y)),$(call dep,$(d))/.ready) $(setup)
 
 # A files.mk sets `flags` and `includes` of its own objects: $(obj)/net/%.o: includes += -I$(lwip)
