@@ -50,6 +50,7 @@ static struct {
 	uint8_t *regs;
 	struct dma_bus bus;
 	struct message *message; /* a page that the firmware reaches */
+	uint32_t sent;           /* the letter that it has not answered yet, or 0 */
 } mailbox;
 
 static int wait_clear(unsigned int reg, uint32_t flag, uint64_t deadline_ns)
@@ -60,36 +61,61 @@ static int wait_clear(unsigned int reg, uint32_t flag, uint64_t deadline_ns)
 	return 0;
 }
 
-/* Send a letter and wait until it comes back; what comes of earlier calls that timed out is dropped. */
-static int exchange(uint32_t letter)
+/* Send the message, which is the firmware's from now on. */
+static int send(dma_addr_t address, uint64_t deadline_ns)
 {
-	uint64_t deadline_ns = time_now_ns() + CALL_TIMEOUT_NS;
 	int error = wait_clear(MAIL1_STATUS, STATUS_FULL, deadline_ns);
 
 	if (error)
 		return error;
-	write32(mailbox.regs + MAIL1_WRITE, letter);
-	do {
-		error = wait_clear(MAIL0_STATUS, STATUS_EMPTY, deadline_ns);
+	mailbox.sent = (uint32_t)address | CHANNEL_PROPERTY;
+	write32(mailbox.regs + MAIL1_WRITE, mailbox.sent);
+	return 0;
+}
+
+/* Until the message comes back; what others wrote to the CPU is dropped. */
+static int receive(uint64_t deadline_ns)
+{
+	while (mailbox.sent) {
+		int error = wait_clear(MAIL0_STATUS, STATUS_EMPTY, deadline_ns);
+
 		if (error)
 			return error;
-	} while (read32(mailbox.regs + MAIL0_READ) != letter);
+		if (read32(mailbox.regs + MAIL0_READ) == mailbox.sent) {
+			dma_unmap(&mailbox.bus, mailbox.message, sizeof(*mailbox.message),
+			          DMA_BOTH);
+			mailbox.sent = 0;
+		}
+	}
 	return 0;
+}
+
+static int exchange(uint64_t deadline_ns)
+{
+	dma_addr_t address =
+	    dma_map(&mailbox.bus, mailbox.message, sizeof(*mailbox.message), DMA_BOTH);
+	int error;
+
+	if (address == DMA_NONE)
+		return -ENOMEM;
+	error = send(address, deadline_ns);
+	if (!error)
+		return receive(deadline_ns);
+	dma_unmap(&mailbox.bus, mailbox.message, sizeof(*mailbox.message), DMA_BOTH);
+	return error;
 }
 
 static int mailbox_call(uint32_t tag, void *values, size_t bytes)
 {
+	uint64_t deadline_ns = time_now_ns() + CALL_TIMEOUT_NS;
 	struct message *m = mailbox.message;
-	dma_addr_t address;
-	int error;
+	int error = receive(deadline_ns); /* an answer that came too late may still come */
 
+	if (error)
+		return error;
 	*m = (struct message){.bytes = sizeof(*m), .tag = tag, .value_bytes = sizeof(m->values)};
 	memcpy(m->values, values, bytes);
-	address = dma_map(&mailbox.bus, m, sizeof(*m), DMA_BOTH);
-	if (address == DMA_NONE)
-		return -ENOMEM;
-	error = exchange((uint32_t)address | CHANNEL_PROPERTY);
-	dma_unmap(&mailbox.bus, m, sizeof(*m), DMA_BOTH);
+	error = exchange(deadline_ns);
 	if (error)
 		return error;
 	if (m->code != CODE_SUCCESS)
@@ -100,7 +126,6 @@ static int mailbox_call(uint32_t tag, void *values, size_t bytes)
 	return 0;
 }
 
-/* Firmware that hangs must not find later calls' messages in the place of its own. */
 static int mailbox_probe(dt_node node)
 {
 	uint64_t pa, bytes;
