@@ -10,6 +10,14 @@
 #include "lwip/nd6.h"
 #include "lwip/prot/ip.h"
 
+static inline uint32_t load32(const void *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
 static inline uint64_t load64(const void *p)
 {
 	uint64_t v;
@@ -32,10 +40,10 @@ static inline uint32_t fold(uint64_t sum)
 	return (uint32_t)((sum >> 16) + (sum & 0xffff));
 }
 
-/* Up to 7 bytes, as if zeros followed. */
-static uint64_t load_tail(const uint8_t *p, int count)
+/* Up to 3 bytes, as if zeros followed. */
+static uint32_t load_tail(const uint8_t *p, int count)
 {
-	uint64_t v = 0;
+	uint32_t v = 0;
 
 	memcpy(&v, p, (size_t)count);
 	return v;
@@ -59,8 +67,12 @@ uint16_t net_checksum(const void *bytes, int count)
 		low += (uint32_t)v;
 		high += v >> 32;
 	}
+	if (count >= 4) { /* an IP header without options ends here */
+		high += load32(p);
+		count -= 4, p += 4;
+	}
 	if (count > 0)
-		low = add64(low, load_tail(p, count));
+		low += load_tail(p, count);
 	return (uint16_t)fold(add64(low, high));
 }
 
