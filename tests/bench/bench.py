@@ -317,7 +317,8 @@ def measure_images():
 # --- The table --------------------------------------------------------------------------------
 
 # What hangs on the host's timing, and so does not repeat within the limit.
-VARIES = {"keep-alive request, wrk -c16", "idle, a second", "TCP in, a byte", "TCP out, a byte"}
+VARIES = {"keep-alive request, wrk -c16", "new connection and request", "idle, a second",
+          "TCP in, a byte", "TCP out, a byte", "reset to first HTTP response, web"}
 
 
 def kept_rows():
