@@ -202,6 +202,13 @@ def test_files_are_bundled_and_followed(app):
     assert "/www/new.txt" in bundle.read_text()
 
 
+def test_a_changed_patch_is_applied_and_rebuilds():
+    build("web")
+    assert "tools/deps" not in make("--dry-run", "APP=web").stdout
+    todo = make("--dry-run", "APP=web", "--what-if=net/lwip.patch").stdout
+    assert "tools/deps lwip" in todo and "src/core/tcp.o" in todo
+
+
 @pytest.mark.parametrize("app_mk, said", [
     ("FEATURES := net wings", "unknown in FEATURES: wings"),
     ("FILES := nothing.html", "there is no"),
