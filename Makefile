@@ -27,6 +27,7 @@ say  = $(if $(V),@true,@printf '  %-8s%s\n' $(1) $(2))
 # APP is the name of a folder under apps/, or the path of a folder anywhere.
 
 APP     ?= web
+$(if $(word 2,$(CURDIR))$(word 2,$(APP)),$(error make takes no blanks in a path: $(CURDIR), APP=$(APP)))
 app_dir := $(abspath $(if $(findstring /,$(APP)),$(APP),apps/$(APP)))
 app     := $(notdir $(app_dir))
 build   := build/$(app)$(if $(EARLYCON),-earlycon)$(if $(DMA_DEBUG),-dmadebug)
