@@ -224,6 +224,11 @@ def test_an_app_that_is_not_there_says_how_to_make_it():
     assert r.returncode and "no app.mk" in r.stdout and "make new APP=nonesuch" in r.stdout
 
 
+def test_blanks_in_a_path_are_refused(tmp_path):
+    r = make(f"APP={tmp_path}/my app", "new")
+    assert r.returncode and "no blanks in a path" in r.stdout and not list(tmp_path.iterdir())
+
+
 def test_building_without_python_says_what_to_do(tmp_path):
     r = subprocess.run([shutil.which("make"), "APP=hello"], cwd=ROOT, env={"PATH": str(tmp_path)},
                        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
