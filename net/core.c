@@ -26,28 +26,22 @@
 
 /* --- The lock -------------------------------------------------------------------------------- */
 
-static struct mutex core = MUTEX_INIT(core);
-unsigned int net_pending;
+struct mutex net_core = MUTEX_INIT(net_core);
+bool net_tx_pending;
 int net_abort_error = -ETIMEDOUT;
-
-void net_assert_locked(void)
-{
-	if (!mutex_held(&core))
-		panic("lwIP called without net_lock()");
-}
 
 static void finish(void)
 {
 	ports_loop();
-	if (net_pending) {
-		net_pending = 0;
+	if (net_tx_pending) {
+		net_tx_pending = false;
 		ports_flush();
 	}
 }
 
 void net_lock(void)
 {
-	mutex_lock(&core);
+	mutex_lock(&net_core);
 	if (!timers_alert)
 		timers_activity();
 }
@@ -55,7 +49,7 @@ void net_lock(void)
 void net_unlock(void)
 {
 	finish();
-	mutex_unlock(&core);
+	mutex_unlock(&net_core);
 }
 
 /* --- The thread ------------------------------------------------------------------------------ */
@@ -65,14 +59,15 @@ static bool serve(void)
 {
 	bool more = false;
 
-	mutex_lock(&core); /* not net_lock(): waking up for a timer must not order another look */
+	mutex_lock(
+	    &net_core); /* not net_lock(): waking up for a timer must not order another look */
 	timers_run();
 	for (struct port *p = ports; p; p = p->next)
 		more |= port_service(p);
 	finish();
 	for (struct port *p = ports; p && !more; p = p->next)
 		more |= port_arm(p);
-	mutex_unlock(&core);
+	mutex_unlock(&net_core);
 	return more;
 }
 
@@ -247,7 +242,7 @@ static int net_init(void)
 		klog("net: bootarg ip=%s not understood, using DHCP", bootarg("ip"));
 	random_init();
 
-	mutex_lock(&core);
+	mutex_lock(&net_core);
 	timers_init();
 	stack_init();
 	netif_add_ext_callback(&callback, netif_changed);

@@ -23,10 +23,8 @@
 
 /* --- core.c ---------------------------------------------------------------------------------- */
 
-/* What must be done before the core lock is given up; see net_unlock(). */
-#define NET_TX_PENDING   1u /* frames queued at a device that has not been told */
-#define NET_LOOP_PENDING 2u /* packets to ourselves */
-extern unsigned int net_pending;
+/* Frames are queued at a device that has not been told. */
+extern bool net_tx_pending;
 
 /* Wake everyone in net_wait_up(): an address came or went. Under the lock. */
 void net_changed(void);

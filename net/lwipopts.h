@@ -9,6 +9,7 @@
 #define LWIPOPTS_H
 
 #include <stdint.h>
+#include <pith/thread.h>
 
 /* --- System ---------------------------------------------------------------------------------- */
 #define NO_SYS               1 /* no tcpip thread, mailboxes or semaphores of lwIP's */
@@ -16,8 +17,13 @@
 #define LWIP_SOCKET          0
 #define LWIP_TIMERS_CUSTOM   1 /* timers.c: only while something is due */
 #define SYS_LIGHTWEIGHT_PROT 1 /* pbufs may be freed without the core lock (arch/cc.h) */
-void net_assert_locked(void);
-#define LWIP_ASSERT_CORE_LOCKED() net_assert_locked()
+/* That somebody holds it: who, would be a call each time, and this is asked 15 times a request. */
+extern struct mutex net_core;
+#define LWIP_ASSERT_CORE_LOCKED()         \
+	do {                              \
+		if (!net_core.owner)      \
+			__builtin_trap(); \
+	} while (0)
 
 /* --- Memory: malloc, under a cap that scales with RAM (memory.c) ------------------------------- */
 #define MEM_ALIGNMENT 8

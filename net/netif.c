@@ -172,22 +172,24 @@ static void receive(struct port *port, struct netbuf *nb)
 }
 
 /* Packets to ourselves never crossed a wire, and may carry an unfinished checksum. */
+static void loop(struct netif *netif)
+{
+	NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~CHECK_ANY);
+	netif_poll(netif);
+}
+
 void ports_loop(void)
 {
-	struct netif *netif;
-	bool again;
+	struct netif *netif = netif_list;
 
-	do {
-		again = false;
-		NETIF_FOREACH(netif)
-		{
-			if (!netif->loop_first)
-				continue;
-			NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~CHECK_ANY);
-			netif_poll(netif);
-			again = true;
+	while (netif) {
+		if (netif->loop_first) {
+			loop(netif);
+			netif = netif_list; /* which may have queued more anywhere */
+		} else {
+			netif = netif->next;
 		}
-	} while (again);
+	}
 }
 
 /* --- Sending --------------------------------------------------------------------------------- */
@@ -227,7 +229,7 @@ static err_t transmit(struct port *port, struct pbuf *p)
 	pbuf_ref(p);
 	r = dev->ops->transmit(dev, &tx);
 	if (r == 0) {
-		net_pending |= NET_TX_PENDING;
+		net_tx_pending = true;
 		return ERR_OK;
 	}
 	pbuf_free(p);

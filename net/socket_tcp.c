@@ -402,8 +402,8 @@ static ssize_t read_some(struct sock *s, const struct transfer *t, size_t done)
 		return (ssize_t)peek(s, t);
 	n = take(s, t, done);
 	confirm(s, (uint32_t)n);
-	if (!s->head)
-		s->ready = readiness(s);
+	if (!s->head && s->state == SOCK_CONNECTED && !s->eof && !s->shut_read)
+		s->ready &= ~EPOLLIN;
 	return (ssize_t)n;
 }
 
