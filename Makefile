@@ -41,7 +41,8 @@ SRCS     := $(patsubst $(app_dir)/%,%,$(wildcard $(app_dir)/*.c))
 VERSION  := $(or $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' 2>/dev/null)),0.1.0)
 
 # Goals that install what is missing before anything is built.
-setup := $(if $(filter run debug deps dtbs,$(MAKECMDGOALS)),setup)
+setup := $(or $(if $(filter keys uboot fit sdcard flash,$(MAKECMDGOALS)),setup-disk), \
+	$(if $(filter run debug deps dtbs,$(MAKECMDGOALS)),setup))
 
 # These build no app, so they need none.
 other_goals := help setup new test test-host host-tests list-host-tests test-static test-target test-system bench \
@@ -62,9 +63,11 @@ endif
 
 $(foreach f,$(FEATURES),$(eval $(call choose,$(f))))
 
-.PHONY: setup
+.PHONY: setup setup-disk
 setup:
 	@tools/setup run
+setup-disk:
+	@tools/setup disk
 
 # --- Libraries that are not ours --------------------------------------------------------------
 # tools/deps.lock pins them; a files.mk says which it links: deps-$(FEAT_NET) += lwip.

@@ -70,11 +70,12 @@ static void check_boot(int irqchips, int timers)
 static void greet(void)
 {
 	struct memory_info memory;
+	const char *slot = bootarg("pith.slot"); /* from U-Boot, which verified the image */
 
 	memory_info(&memory);
 	klog("Pith: %s %s, build %.12s", image_name, image_version, image_build_id());
-	klog("%s, EL%u, %lu MiB", machine_model(), boot_info.entry_el,
-	     (memory.total_bytes >> 20) + 1);
+	klog("%s, EL%u, %lu MiB, %s%s", machine_model(), boot_info.entry_el,
+	     (memory.total_bytes >> 20) + 1, slot ? "slot " : "unverified", slot ? slot : "");
 	if (boot_info.stayed)
 		klog("image stays where it was loaded, 0x%lx: %s", boot_info.loaded_at,
 		     boot_info.stayed);

@@ -123,14 +123,15 @@ def read_config(disk):
 
 
 def write_config(disk, text):
-    """Replace the older copy, so that an interruption leaves the newer one."""
-    copies = config_copies(disk)
-    sequences = [c[0] if c else 0 for c in copies]
+    """Replace the older copy, so that an interruption leaves the newer one; where there was none,
+    both."""
+    sequences = [c[0] if c else 0 for c in config_copies(disk)]
     older = 0 if sequences[0] <= sequences[1] else 1
-    disk.seek(CONFIG[older])
-    disk.write(pack_config(text, max(sequences) + 1))
-    disk.flush()
-    os.fsync(disk.fileno())
+    for i in [older] if sequences[1 - older] else [older, 1 - older]:
+        disk.seek(CONFIG[i])
+        disk.write(pack_config(text, max(sequences) + 1))
+        disk.flush()
+        os.fsync(disk.fileno())
 
 
 def parse_config(text, notice=print):

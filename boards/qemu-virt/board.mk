@@ -17,5 +17,8 @@ qemu_block_y = -drive if=none,id=disk0,format=raw,file=$(build)/disk.img \
 
 qemu_console = -serial $(1)
 
+# Of which U-Boot its disk has.
+uboot_name := qemu-virt
+
 # Where QEMU loads the image; with `nokaslr` it stays there.
 load_address := 0x40200000

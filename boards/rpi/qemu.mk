@@ -12,3 +12,6 @@ qemu_console = -serial null -serial $(1)
 run debug: build/deps/qemu10/.ready build/deps/dtbs/.ready
 
 load_address := 0x200000
+
+# One U-Boot for all of them.
+uboot_name := rpi
