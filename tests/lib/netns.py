@@ -83,25 +83,29 @@ class Namespace:
         assert rights, f"{request}: {answer.decode()}"
         return array.array("i", rights[0][2])[0]
 
-    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, protocol=0):
+    def new_socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, protocol=0):
         """A socket whose network is the namespace's."""
         return socket.socket(fileno=self._ask("socket", int(family), int(kind), protocol))
 
-    def connect(self, address, port, timeout_s=60):
-        """A TCP connection to an IPv4 or IPv6 address ("fe80::1%tap0" too)."""
+    def connect(self, address, port, timeout_s=60, kind=socket.SOCK_STREAM):
+        """Connected to an IPv4 or IPv6 address ("fe80::1%tap0" too)."""
         host, _, scope = address.partition("%")
-        s = self.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        s = self.new_socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
         s.settimeout(timeout_s)
-        index = self.interface_index(scope) if scope else 0
+        index = self.interface(scope)["ifindex"] if scope else 0
         s.connect((host, port, 0, index) if ":" in host else (host, port))
         return s
 
-    def interface_index(self, name):
-        return json.loads(self.run("ip", "-j", "link", "show", "dev", name))[0]["ifindex"]
+    def interface(self, name):
+        """What ip(8) knows of an interface: ifindex, address (its MAC), addr_info, ..."""
+        return json.loads(self.run("ip", "-j", "address", "show", "dev", name))[0]
+
+    def link_local(self, name):
+        return next(a["local"] for a in self.interface(name)["addr_info"] if a["scope"] == "link")
 
     def packet_socket(self, interface, protocol=0):
         """An AF_PACKET socket bound to an interface; protocol 3 (ETH_P_ALL) receives."""
-        s = self.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        s = self.new_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         s.bind((interface, protocol))
         return s
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import random
+import re
 import socket
 
 from netns import Namespace
@@ -66,11 +67,14 @@ def control(ns, address=MACHINE4):
         c.close()
 
 
-def receive_all(connection):
-    data = bytearray()
-    while chunk := connection.recv(1 << 18):
-        data += chunk
-    return bytes(data)
+def host_checksum_errors(ns):
+    """Bad checksums that the host has seen: TCP, UDP, ICMP, over IPv4 and IPv6."""
+    total = 0
+    four = ns.run("cat", "/proc/net/snmp")
+    for titles, values in re.findall(r"(?m)^(\w+: [A-Z].*)\n(\w+: [-\d].*)$", four):
+        total += int(dict(zip(titles.split(), values.split())).get("InCsumErrors", 0))
+    six = ns.run("cat", "/proc/net/snmp6")
+    return total + sum(map(int, re.findall(r"\w+InCsumErrors\s+(\d+)", six)))
 
 
 def upload(connection, count, seed=1):

@@ -182,7 +182,7 @@ def test_ipv6_by_router_advertisement():
         with peer.control(ns, SLAAC) as c:
             assert f"{SLAAC}/64" in c.all("configuration", "address")
             assert c.all("configuration", "gateway6")[0].startswith("fe80::")
-            listener = ns.socket(socket.AF_INET6)
+            listener = ns.new_socket(socket.AF_INET6)
             listener.bind(("fd00::1", 4000))
             listener.listen()
             check_connect_out(c, listener, "connect fd00::1 4000")
