@@ -12,8 +12,14 @@ obj-y += drivers/bcm2836_l1.o drivers/bcm2835_armctrl.o
 obj-y += drivers/bcm2835_gpio.o drivers/bcm2835_mailbox.o drivers/bcm2835_cprman.o
 obj-y += drivers/mini_uart.o
 obj-y += drivers/bcm2835_pm.o
+# Run at boot or seldom: for size.
+$(addprefix $(obj)/drivers/bcm283,6_l1.o 5_armctrl.o 5_gpio.o 5_mailbox.o 5_cprman.o 5_pm.o): flags := -Os
+$(obj)/drivers/mini_uart.o: flags := -Os
 obj-$(FEAT_GPIO) += drivers/raspberrypi_gpio.o
 obj-$(FEAT_RNG)  += drivers/bcm2835_rng.o drivers/iproc_rng200.o
+
+# Ethernet of the Raspberry Pi 4.
+obj-$(FEAT_NET) += drivers/genet.o drivers/phy.o
 
 # SD cards.
 obj-$(FEAT_BLOCK) += drivers/sd.o drivers/sdhci.o drivers/bcm2835_sdhost.o

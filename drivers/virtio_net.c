@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pith/compiler.h>
-#include <pith/entropy.h>
 #include <pith/irq.h>
 #include <pith/log.h>
 #include <pith/netdev.h>
@@ -540,22 +539,6 @@ static int read_config(struct virtio_net *n)
 	return err;
 }
 
-/*
- * A device that brings no usable address gets a locally administered one (IEEE Std 802, U/L bit).
- * It has to be unlike its neighbours', not secret.
- */
-static void ensure_mac(struct netdev *dev)
-{
-	static const uint8_t none[6];
-	uint64_t unlike = time_now_ns();
-
-	if (!(dev->mac[0] & 1) && memcmp(dev->mac, none, sizeof(none)) != 0)
-		return;
-	if (random_bytes(dev->mac, sizeof(dev->mac), true) < 0)
-		memcpy(dev->mac, &unlike, sizeof(dev->mac));
-	dev->mac[0] = (uint8_t)((dev->mac[0] & ~1u) | 2u);
-}
-
 static void offer_offloads(struct virtio_net *n)
 {
 	uint64_t features = n->vdev->features;
@@ -642,7 +625,7 @@ static int set_up(struct virtio_net *n)
 		err = set_up_tx(n);
 	if (err < 0)
 		return err;
-	ensure_mac(&n->dev);
+	netdev_ensure_mac(&n->dev);
 	offer_offloads(n);
 	return virtio_start(n->vdev);
 }

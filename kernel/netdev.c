@@ -4,10 +4,13 @@
  * of received buffers, which anybody may add to.
  */
 #include <errno.h>
+#include <string.h>
+#include <pith/entropy.h>
 #include <pith/irq.h>
 #include <pith/netdev.h>
 #include <pith/page.h>
 #include <pith/thread.h>
+#include <pith/time.h>
 
 /*
  * One 64th of RAM for receive buffers, about 2 KiB each: 64 of them at 8 MiB. From 64 MiB on there
@@ -36,6 +39,18 @@ void netdev_register(struct netdev *dev)
 struct netdev *netdev_first(void)
 {
 	return devices;
+}
+
+void netdev_ensure_mac(struct netdev *dev)
+{
+	static const uint8_t none[6];
+	uint64_t unlike = time_now_ns();
+
+	if (!(dev->mac[0] & 1) && memcmp(dev->mac, none, sizeof(none)) != 0)
+		return;
+	if (random_bytes(dev->mac, sizeof(dev->mac), true) < 0)
+		memcpy(dev->mac, &unlike, sizeof(dev->mac));
+	dev->mac[0] = (uint8_t)((dev->mac[0] & ~1u) | 2u);
 }
 
 unsigned int netdev_rx_buffers_wanted(void)

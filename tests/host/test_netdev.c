@@ -2,7 +2,7 @@
 /*
  * Promises: receive buffers scale from RAM within bounds; a freed buffer is on the free list and
  * nowhere else counted; whoever gives a buffer back to a dry ring wakes the network thread; a ring of
- * the bell is never lost, and wakes once.
+ * the bell is never lost, and wakes once; a device without a usable address gets a local one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +10,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <string.h>
+#include <pith/entropy.h>
 #include <pith/netdev.h>
 #include <pith/page.h>
 #include <pith/thread.h>
+#include <pith/time.h>
 
 static size_t total_bytes;
 static unsigned int wakes;
@@ -21,6 +24,20 @@ static int (*while_waiting)(void); /* what happens in the meantime; returns wait
 void memory_info(struct memory_info *info)
 {
 	info->total_bytes = total_bytes;
+}
+
+static bool random_fails;
+
+int random_bytes(void *buf, size_t count, bool nonblock)
+{
+	assert_true(nonblock);
+	memset(buf, 0xff, count);
+	return random_fails ? -EAGAIN : 0;
+}
+
+uint64_t time_now_ns(void)
+{
+	return 0x123456789abcull;
 }
 
 int waitq_wake_one(struct waitq *q)
@@ -45,6 +62,25 @@ int waitq_wait(struct waitq *q, uint64_t deadline_ns)
 
 static struct netdev dev = {.rx_buffers = 64};
 static struct netbuf buffers[64];
+
+static void no_usable_address_gets_a_local_one(void **state)
+{
+	static const uint8_t good[6] = {0x52, 0x54, 0, 1, 2, 3};
+	static const uint8_t bad[][6] = {
+	    {0}, {0x01, 0, 0x5e, 0, 0, 1}, {255, 255, 255, 255, 255, 255}};
+	struct netdev d;
+
+	(void)state;
+	memcpy(d.mac, good, 6);
+	netdev_ensure_mac(&d);
+	assert_memory_equal(d.mac, good, 6);
+	for (size_t i = 0; i < 6; i++) {
+		memcpy(d.mac, bad[i / 2], 6);
+		random_fails = i % 2;
+		netdev_ensure_mac(&d);
+		assert_int_equal(d.mac[0] & 3, 2);
+	}
+}
 
 static unsigned int wanted(size_t bytes)
 {
@@ -162,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(buffers_scale_from_ram),
+	    cmocka_unit_test(no_usable_address_gets_a_local_one),
 	    cmocka_unit_test(devices_stay_in_order),
 	    cmocka_unit_test(a_ring_of_the_bell_is_never_lost),
 	    cmocka_unit_test(freed_buffers_are_on_the_list),

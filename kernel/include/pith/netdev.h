@@ -61,6 +61,7 @@ struct netdev_stats {
 	uint64_t rx_frames, rx_bytes, rx_dropped, rx_errors;
 	uint64_t tx_frames, tx_bytes, tx_dropped, tx_errors;
 	uint64_t interrupts, rx_copied, rx_no_buffer, tx_ring_full;
+	uint64_t resets; /* of a device that was stuck, or broke its rules, by its driver */
 };
 
 struct netdev_ops {
@@ -120,6 +121,11 @@ struct netdev {
  */
 void netdev_register(struct netdev *dev);
 struct netdev *netdev_first(void);
+/*
+ * A device that brings no usable address (none, or a group's) gets a locally administered one
+ * (IEEE Std 802, U/L bit). It has to be unlike its neighbours', not secret. Thread or boot.
+ */
+void netdev_ensure_mac(struct netdev *dev);
 unsigned int netdev_rx_buffers_wanted(void);
 /* From the interrupt handler (or on link change): the network thread has work. Any context. */
 void netdev_signal(struct netdev *dev);
