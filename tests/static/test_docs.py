@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents list is what the sources have."""
+import re
+
+from build import ROOT, git_files
+
+
+def known():
+    """Every string that a driver matches."""
+    found = set()
+    for f in git_files("drivers/*.c"):
+        for table in re.findall(r"_compatible\[\] = \{(.*?)\}", (ROOT / f).read_text(), re.S):
+            found |= set(re.findall(r'"([^"]+)"', table))
+    assert len(found) > 20
+    return found
+
+
+def test_porting_lists_every_device_that_has_a_driver():
+    text = (ROOT / "docs/porting.md").read_text()
+    listed = set(re.findall(r"`([a-z]+,[\w.-]+)`", text))
+    assert listed == known()
+
+
+def test_links_between_documents_lead_somewhere():
+    for f in git_files("*.md"):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / f).read_text()):
+            assert (ROOT / f).parent.joinpath(link).exists(), f"{f}: {link}"
