@@ -110,6 +110,8 @@ struct descriptor {
 /* Without DMA a command moves no more than this: the count register has 16 bits. */
 #define PIO_BYTES (1u << 20)
 
+/* Between two writes while the clock changes: the early core's two clocks, and more. */
+#define SETTLE_NS (10 * NS_PER_US)
 /* HCS 2.2.14 and 2.2.16 name 150 ms for a clock, none for a reset. */
 #define REGISTER_NS (150 * NS_PER_MS)
 /* The controller itself gives up on a response after 64 clocks. */
@@ -212,11 +214,6 @@ static uint32_t clock_divider(const struct sdhci *h, uint32_t clock_hz)
 	return power;
 }
 
-static uint64_t two_clocks_ns(uint32_t clock_hz)
-{
-	return 2 * NS_PER_S / clock_hz + 1;
-}
-
 static int sdhci_set_bus(struct sd_host *host, unsigned int lines, uint32_t clock_hz)
 {
 	struct sdhci *h = to_sdhci(host);
@@ -229,7 +226,7 @@ static int sdhci_set_bus(struct sd_host *host, unsigned int lines, uint32_t cloc
 		control |= CONTROL_HIGH_SPEED;
 	if (h->table)
 		control |= CONTROL_ADMA2;
-	h->write_gap_ns = two_clocks_ns(SD_IDENTIFY_HZ);
+	h->write_gap_ns = SETTLE_NS;
 	reg_write(h, CLOCK, CLOCK_TIMEOUT); /* HCS 3.2.3: it stops before it changes */
 	reg_write(h, CONTROL, control);
 	reg_write(h, CLOCK, clock);
@@ -237,7 +234,7 @@ static int sdhci_set_bus(struct sd_host *host, unsigned int lines, uint32_t cloc
 		return -ETIMEDOUT;
 	reg_write(h, CLOCK, clock | CLOCK_TO_CARD);
 	host->clock_hz = h->base_hz / (2 * divider);
-	h->write_gap_ns = two_clocks_ns(MAX(host->clock_hz, 1u));
+	h->write_gap_ns = 2 * NS_PER_S / MAX(host->clock_hz, 1u) + 1;
 	return 0;
 }
 
@@ -261,7 +258,7 @@ static int sdhci_reset(struct sd_host *host)
 	struct sdhci *h = to_sdhci(host);
 	int error;
 
-	h->write_gap_ns = two_clocks_ns(SD_IDENTIFY_HZ);
+	h->write_gap_ns = SETTLE_NS;
 	error = reset(h, RESET_ALL);
 	h->dead = error != 0;
 	if (error)
