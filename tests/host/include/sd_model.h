@@ -20,6 +20,7 @@
 #include <pith/block.h>
 #include <pith/compiler.h>
 #include <pith/dt.h>
+#include <pith/io.h>
 #include <pith/irq.h>
 #include <pith/log.h>
 #include <pith/thread.h>
@@ -166,6 +167,78 @@ const char *dt_name(dt_node n)
 {
 	(void)n;
 	return "mmc@0";
+}
+
+/* --- The tree, and where the registers are ----------------------------------------------------- */
+
+#define REGS_PA 0xfe340000u
+
+static uint8_t model_regs[0x100];
+static uint32_t tree_clock_hz, bus_width;
+static uint64_t regs_bytes;
+static int probe_error, irq_error;
+
+int dt_u32(dt_node n, const char *name, unsigned int index, uint32_t *value)
+{
+	(void)n;
+	(void)index;
+	if (strcmp(name, "bus-width") != 0 || bus_width == 0)
+		return -ENOENT;
+	*value = bus_width;
+	return 0;
+}
+
+int dt_reg(dt_node n, unsigned int index, uint64_t *pa, uint64_t *bytes)
+{
+	(void)n;
+	(void)index;
+	*pa = REGS_PA;
+	*bytes = regs_bytes;
+	return 0;
+}
+
+uint32_t clock_rate_hz(dt_node node, unsigned int index)
+{
+	(void)node;
+	(void)index;
+	return tree_clock_hz;
+}
+
+int pins_default(dt_node node)
+{
+	(void)node;
+	return 0;
+}
+
+/* Those that stay attached to a controller without a card. */
+static void *attached[4096];
+static size_t attached_count;
+
+int irq_attach(dt_node node, unsigned int index, irq_handler h, void *arg, const char *name)
+{
+	(void)node;
+	(void)index;
+	(void)name;
+	if (irq_error)
+		return irq_error;
+	handler = h;
+	handler_arg = arg;
+	attached[attached_count++ % ARRAY_LEN(attached)] = arg;
+	return 0;
+}
+
+void *io_map(uint64_t pa, size_t bytes)
+{
+	assert_int_equal(pa, REGS_PA);
+	assert_true(bytes <= sizeof(model_regs));
+	return model_regs;
+}
+
+int io_probe_read32(const volatile void *reg, uint32_t *value)
+{
+	if (!probe_error)
+		*value = read32(reg);
+	return probe_error;
 }
 
 /* --- The card ---------------------------------------------------------------------------------- */
@@ -566,6 +639,11 @@ static struct block_device *last_device(void)
 static void begin(void)
 {
 	card_begin();
+	bus_width = 4;
+	regs_bytes = 0x100;
+	probe_error = irq_error = 0;
+	due_ns = TIME_FOREVER;
+	handler = NULL;
 	host_begin();
 }
 
@@ -775,6 +853,24 @@ static void write_protection_of_the_card(void **state)
 }
 
 /* --- What goes wrong --- */
+
+static void no_controller(void **state)
+{
+	(void)state;
+	begin();
+	probe_error = -ENXIO;
+	assert_int_equal(host_probe(), -ENXIO);
+	begin();
+	regs_bytes = 0x40;
+	assert_int_equal(host_probe(), -EINVAL);
+	begin();
+	irq_error = -ENODEV;
+	assert_int_equal(host_probe(), -ENODEV);
+	begin();
+	tree_clock_hz = 0;
+	assert_int_equal(host_probe(), -ENOTSUP);
+	assert_true(logged("its clock is unknown"));
+}
 
 static void nobody_there(void **state)
 {
@@ -1026,7 +1122,8 @@ static void random_trouble(void **state)
 	    cmocka_unit_test(megabytes_at_once), cmocka_unit_test(the_end_of_the_card),           \
 	    cmocka_unit_test(every_capacity), cmocka_unit_test(impossible_sizes_are_refused),     \
 	    cmocka_unit_test(all_sorts_of_cards), cmocka_unit_test(write_protection_of_the_card), \
-	    cmocka_unit_test(nobody_there), cmocka_unit_test(cards_that_are_not_for_us),          \
+	    cmocka_unit_test(no_controller), cmocka_unit_test(nobody_there),                      \
+	    cmocka_unit_test(cards_that_are_not_for_us),                                          \
 	    cmocka_unit_test(trouble_while_it_is_identified),                                     \
 	    cmocka_unit_test(trouble_that_passes_is_overcome),                                    \
 	    cmocka_unit_test(trouble_that_stays_is_an_error_and_survived),                        \
