@@ -2,9 +2,9 @@
 /*
  * The BCM2835's own SD host controller ("SDHOST"), which drives the card of a Raspberry Pi 3.
  *
- * Data goes through a FIFO of 16 words that the calling thread fills or empties. It interrupts for the
- * first data of a read, for every block that the card has taken, and when a card stops being busy;
- * not for a command's response, which takes microseconds and is waited for.
+ * Data goes through a FIFO of 16 words that the calling thread fills or empties. It interrupts for
+ * the first data of a read, for every block that the card has taken, and when a card stops being
+ * busy; not for a command's response, which takes microseconds and is waited for.
  *
  * Source: there is no public manual; the registers are as Linux (drivers/mmc/host/bcm2835.c) and
  * U-Boot (drivers/mmc/bcm2835_sdhost.c) describe them. Binding: Linux,
@@ -207,8 +207,8 @@ static int wait_event(struct sdhost *h, uint32_t event, uint32_t errors, uint64_
 /* --- Data --- */
 
 /*
- * Words that can be moved now; 0 or an errno. Within a block they come fast; before its first word of
- * a read there is an interrupt, since that may take 100 ms.
+ * Words that can be moved now; 0 or an errno. Within a block they come fast; before its first word
+ * of a read there is an interrupt, since that may take 100 ms.
  */
 static int wait_words(struct sdhost *h, bool write, bool first, uint32_t *words)
 {
@@ -407,7 +407,9 @@ static void power_cycle(struct sdhost *h)
 	thread_sleep_until(time_now_ns() + POWER_NS);
 }
 
-/* After an error: nothing of it may be left in the FIFO or the state machine for the next command. */
+/*
+ * After an error: nothing of it may be left in the FIFO or the state machine for the next command.
+ */
 static void abandon(struct sdhost *h)
 {
 	uint32_t edm = reg_read(h, SDEDM), state = EDM_STATE(edm);

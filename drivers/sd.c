@@ -100,8 +100,17 @@ struct sd_card {
 /* Returns the negative errno that it was given. */
 static int complain(const struct sd_card *card, const char *what, int error)
 {
-	klog("%s: %s: error %d", dt_name(card->host->node), what, -error);
+	klog("%s: %s", dt_name(card->host->node), what);
 	return error;
+}
+
+/* What sd_host.command's errors mean. */
+static const char *reason(int error)
+{
+	return error == -ETIMEDOUT ? "no answer"
+	       : error == -EILSEQ  ? "damaged on the way"
+	       : error == -ENODEV  ? "no card"
+	                           : "the card or its controller reports an error";
 }
 
 /* --- Commands --- */
@@ -162,8 +171,8 @@ static int read_bytes(struct sd_card *card, uint8_t index, uint32_t argument, ui
 }
 
 /*
- * Until the card is idle and has programmed all that it received. The bits about the commands before
- * are cleared by being read (PLS 4.10.1), so they are gathered.
+ * Until the card is idle and has programmed all that it received. The bits about the commands
+ * before are cleared by being read (PLS 4.10.1), so they are gathered.
  */
 static int wait_idle(struct sd_card *card)
 {
@@ -198,8 +207,8 @@ static int announce_app_command(struct sd_card *card)
 /* --- Identification: PLS 4.2.3, figure 4-2 --- */
 
 /*
- * Cards before version 2 do not know SEND_IF_COND and stay silent. Returns 1: knows it; 0; -EIO: not
- * at our voltage, or no SD card
+ * Cards before version 2 do not know SEND_IF_COND and stay silent. Returns 1: knows it; 0; -EIO:
+ * not at our voltage, or no SD card
  */
 static int check_interface(struct sd_card *card)
 {
@@ -462,6 +471,14 @@ static int stop(struct sd_card *card, const struct sd_command *c)
 	return check_status(card, c->write ? status : status & ~STATUS_BEYOND_END);
 }
 
+static void complain_transfer(const struct sd_card *card, const struct sd_command *c, uint64_t lba,
+                              int error, const char *then)
+{
+	klog("%s: %s of %u blocks from %llu: %s (status %08x)%s", card->name,
+	     c->write ? "write" : "read", (unsigned int)c->block_count, (unsigned long long)lba,
+	     reason(error), (unsigned int)card->status, then);
+}
+
 static int transfer_once(struct sd_card *card, struct sd_command *c)
 {
 	int error = 0;
@@ -480,8 +497,8 @@ static int transfer_once(struct sd_card *card, struct sd_command *c)
 }
 
 /*
- * After an error: the card back to where it takes commands, as it was or from the beginning. What it
- * tells first are the errors that brought us here.
+ * After an error: the card back to where it takes commands, as it was or from the beginning. What
+ * it tells first are the errors that brought us here.
  */
 static int recover(struct sd_card *card)
 {
@@ -493,7 +510,8 @@ static int recover(struct sd_card *card)
 	return wait_idle(card) == 0 ? 0 : identify_again(card);
 }
 
-static int transfer_tries(struct sd_card *card, struct sd_command *c)
+/* lba: of its first block, for messages. */
+static int transfer_tries(struct sd_card *card, struct sd_command *c, uint64_t lba)
 {
 	int error = card->lost ? identify_again(card) : 0;
 
@@ -501,11 +519,34 @@ static int transfer_tries(struct sd_card *card, struct sd_command *c)
 		error = transfer_once(card, c);
 		if (!error || tries == TRIES)
 			break;
-		klog("%s: %s: error %d, status %08x: trying again", card->name,
-		     c->write ? "write" : "read", -error, (unsigned int)card->status);
+		complain_transfer(card, c, lba, error, ", trying again");
 		error = recover(card);
 	}
+	if (error)
+		complain_transfer(card, c, lba, error, ", given up");
 	return error;
+}
+
+/* As many of the blocks as one command can do. */
+static struct sd_command make_transfer(const struct sd_card *card, bool write, uint64_t lba,
+                                       uint32_t count, uint8_t *data)
+{
+	struct sd_command c = {
+	    .type = SD_R1,
+	    .argument = (uint32_t)(card->high_capacity ? lba : lba * SD_BLOCK_BYTES),
+	    .data = data,
+	    .block_bytes = SD_BLOCK_BYTES,
+	    .block_count = count,
+	    .write = write,
+	};
+
+	c.block_count = card->host->blocks_max(card->host, &c);
+	if (c.block_count == 1)
+		c.index = write ? WRITE_BLOCK : READ_SINGLE_BLOCK;
+	else
+		c.index = write ? WRITE_MULTIPLE : READ_MULTIPLE_BLOCK;
+	c.open_ended = c.block_count > 1 && !has_block_count(card);
+	return c;
 }
 
 static int transfer(struct block_device *block, bool write, uint64_t lba, uint32_t count,
@@ -514,29 +555,10 @@ static int transfer(struct block_device *block, bool write, uint64_t lba, uint32
 	struct sd_card *card = container_of(block, struct sd_card, block);
 
 	while (count > 0) {
-		struct sd_command c = {
-		    .type = SD_R1,
-		    .argument = (uint32_t)(card->high_capacity ? lba : lba * SD_BLOCK_BYTES),
-		    .data = data,
-		    .block_bytes = SD_BLOCK_BYTES,
-		    .block_count = count,
-		    .write = write,
-		};
-		int error;
+		struct sd_command c = make_transfer(card, write, lba, count, data);
 
-		c.block_count = card->host->blocks_max(card->host, &c);
-		if (c.block_count == 1)
-			c.index = write ? WRITE_BLOCK : READ_SINGLE_BLOCK;
-		else
-			c.index = write ? WRITE_MULTIPLE : READ_MULTIPLE_BLOCK;
-		c.open_ended = c.block_count > 1 && !has_block_count(card);
-		error = transfer_tries(card, &c);
-		if (error) {
-			klog("%s: %s of %u blocks from %llu failed: error %d, status %08x",
-			     card->name, write ? "write" : "read", (unsigned int)c.block_count,
-			     (unsigned long long)lba, -error, (unsigned int)card->status);
+		if (transfer_tries(card, &c, lba) < 0)
 			return -EIO;
-		}
 		lba += c.block_count;
 		count -= c.block_count;
 		data += (size_t)c.block_count * SD_BLOCK_BYTES;
@@ -562,7 +584,7 @@ static int sd_flush(struct block_device *block)
 
 	if (!error)
 		return 0;
-	klog("%s: flush failed: error %d", card->name, -error);
+	klog("%s: flush failed: %s", card->name, reason(error));
 	return -EIO;
 }
 
@@ -602,7 +624,7 @@ int sd_attach(struct sd_host *host)
 		if (error == -ENODEV)
 			klog("%s: no SD card", dt_name(host->node));
 		else
-			complain(card, "its card cannot be used", error);
+			klog("%s: its card cannot be used: %s", dt_name(host->node), reason(error));
 		free(card);
 		return -ENODEV;
 	}

@@ -54,7 +54,8 @@ struct sd_host {
 	/*
 	 * Everything below from a thread; may block.
 	 *
-	 * Begin anew: power, one data line, SD_IDENTIFY_HZ. 0; -ENODEV the slot is empty; -ETIMEDOUT
+	 * Begin anew: power, one data line, SD_IDENTIFY_HZ. 0; -ENODEV the slot is empty;
+	 * -ETIMEDOUT
 	 */
 	int (*reset)(struct sd_host *host);
 	/* 1 or 4 data lines, a clock of at most clock_hz. 0 or -ETIMEDOUT. */
@@ -65,8 +66,8 @@ struct sd_host {
 	uint32_t (*blocks_max)(struct sd_host *host, const struct sd_command *c);
 	/*
 	 * Send a command, and receive its response and data. After an error the host is ready for
-	 * the next one.
-	 * Returns 0; -ETIMEDOUT no answer; -EILSEQ damaged; -EIO the host's own trouble; -ENODEV the
+	 * the next one. Returns 0; -ETIMEDOUT no answer; -EILSEQ damaged; -EIO the host's own
+	 * trouble; -ENODEV the
 	 *         slot is empty
 	 */
 	int (*command)(struct sd_host *host, struct sd_command *c);

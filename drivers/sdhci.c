@@ -3,10 +3,11 @@
  * SD host controllers of the SD Association's standard, as they are in the BCM2711 ("EMMC2"), the
  * BCM2835 ("EMMC", an early Arasan core) and others with Arasan's.
  *
- * Registers are always accessed as words of 32 bits: the BCM2835 takes nothing else, and the others
- * do not mind. Data goes by ADMA2 where the controller has it, from and to the caller's memory where
- * the bus reaches it and its cache lines are its own, else through a buffer that is; without ADMA2
- * the calling thread moves the words, block by block. Its interrupts only wake that thread.
+ * Registers are always accessed as words of 32 bits: the BCM2835 takes nothing else, and the
+ * others do not mind. Data goes by ADMA2 where the controller has it, from and to the caller's
+ * memory where the bus reaches it and its cache lines are its own, else through a buffer that is;
+ * without ADMA2 the calling thread moves the words, block by block. Its interrupts only wake that
+ * thread.
  *
  * Source: SD Specifications, Part A2, SD Host Controller Simplified Specification, version 3.00
  * ("HCS"); BCM2835 ARM Peripherals, section 5; bindings: Linux, mmc/mmc-controller.yaml,
@@ -125,7 +126,7 @@ struct sdhci {
 	uint8_t *regs;
 	uint32_t base_hz;
 	unsigned int version;
-	/* BCM2835: see reg_write; knows nothing of its own capabilities, nor of a high speed bit. */
+	/* BCM2835: see reg_write; has no capabilities to read, nor a high speed bit. */
 	bool early;
 	bool detects_card;
 	bool dead;              /* did not reset */
@@ -153,8 +154,8 @@ static uint32_t reg_read(struct sdhci *h, unsigned int reg)
 }
 
 /*
- * The early core can lose a write that comes within two clocks of the card after another one: values
- * cross into the card's clock domain. The interrupt handler writes, too.
+ * The early core can lose a write that comes within two clocks of the card after another one:
+ * values cross into the card's clock domain. The interrupt handler writes, too.
  */
 static void reg_write(struct sdhci *h, unsigned int reg, uint32_t value)
 {
@@ -199,8 +200,8 @@ static int reset(struct sdhci *h, uint32_t what)
 /* --- The bus --- */
 
 /*
- * HCS 2.2.14: base / (2 * divider): from version 3 on any divider of 10 bits, before powers of two up
- * to 128. 0, the base clock itself, is left alone: Arasan's cores have had trouble with it.
+ * HCS 2.2.14: base / (2 * divider): from version 3 on any divider of 10 bits, before powers of two
+ * up to 128. 0, the base clock itself, is left alone: Arasan's cores have had trouble with it.
  */
 static uint32_t clock_divider(const struct sdhci *h, uint32_t clock_hz)
 {
@@ -424,8 +425,8 @@ static void write_block(struct sdhci *h, const uint8_t *data, size_t bytes)
 }
 
 /*
- * Block by block as the buffer allows (HCS 3.7.2.1). The event may be that of a block which has been
- * moved already: PRESENT decides, and the event says when to look again.
+ * Block by block as the buffer allows (HCS 3.7.2.1). The event may be that of a block which has
+ * been moved already: PRESENT decides, and the event says when to look again.
  */
 static int move_data(struct sdhci *h, struct sd_command *c, uint64_t deadline_ns)
 {

@@ -138,5 +138,6 @@ pi_trees_LIBS  := -Wl,-T,tests/host/virtio.lds -Wl,--wrap=io_map -Wl,--wrap=irq_
 $(foreach t,$(pi_tests),$(eval $(t)_NEEDS := dtbs))
 
 # SD cards behind models of their controllers; the tests include the controller's driver.
-HOST_TESTS += sdhci
-sdhci_SRCS := drivers/sd.c kernel/block.c
+HOST_TESTS += sdhci sdhost
+sdhci_SRCS  := drivers/sd.c kernel/block.c
+sdhost_SRCS := drivers/sd.c kernel/block.c

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Promises, for SD cards behind SDHCI, against models of the card (sd_model.h) and of the controller at
- * register level: each kind of card has the size that it should, every request of any size and place
- * is right up to the last block; trouble that passes is overcome, trouble that stays is an error in
- * reasonable time and the card is usable after it; another card is never written to; ADMA2 tables say
- * what the standard demands, and memory is the controller's or ours, never both's; the early core gets
- * two clocks between writes; a controller that is not there, does not reset, has no stable clock or
- * no interrupt is an error.
+ * Promises, for SD cards behind SDHCI, against models of the card (sd_model.h) and of the
+ * controller at register level: each kind of card has the size that it should, every request of
+ * any size and place is right up to the last block; trouble that passes is overcome, trouble that
+ * stays is an error in reasonable time and the card is usable after it; another card is never
+ * written to; ADMA2 tables say what the standard demands, and memory is the controller's or ours,
+ * never both's; the early core gets two clocks between writes; a controller that is not there,
+ * does not reset, has no stable clock or no interrupt is an error.
  */
 #include "sd_model.h"
 #include <pith/dma.h>
 #include "../../drivers/sdhci.c"
 
-/* --- Memory, and its copy as the controller sees it ------------------------------------------- */
+/* --- Memory, and its copy as the controller sees it --- */
 
 #define RAM_BYTES (24u << 20)
 #define BUS_BASE  0xc0000000u
@@ -115,7 +115,7 @@ static uint8_t *device_memory(uint64_t address, size_t bytes, enum dma_direction
 	return NULL;
 }
 
-/* --- The tree ---------------------------------------------------------------------------------- */
+/* --- The tree --- */
 
 static const char *compatible;
 static const char *properties; /* " broken-cd disable-wp " */
@@ -136,7 +136,7 @@ const void *dt_prop(dt_node n, const char *name, size_t *bytes)
 	return strstr(properties, spaced);
 }
 
-/* --- The controller ---------------------------------------------------------------------------- */
+/* --- The controller --- */
 
 static struct {
 	/* How it is. */
@@ -556,7 +556,7 @@ void model_write(volatile void *address, unsigned int bytes, uint64_t value64)
 	fail_msg("write of 0x%x", (unsigned int)reg);
 }
 
-/* --- The tests --------------------------------------------------------------------------------- */
+/* --- The tests --- */
 
 static enum { EMMC2, EARLY, OLD } kind;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Promises, for SD cards behind the BCM2835's SDHOST, against models of the card (sd_model.h) and of
- * the controller at register level: the same as for SDHCI (test_sdhci.c), and: its FIFO is neither
- * read when it is empty nor written when it is full; its state machine is brought to rest before the
- * next command, whatever went wrong before.
+ * Promises, for SD cards behind the BCM2835's SDHOST, against models of the card (sd_model.h) and
+ * of the controller at register level: the same as for SDHCI (test_sdhci.c), and: its FIFO is
+ * neither read when it is empty nor written when it is full; its state machine is brought to rest
+ * before the next command, whatever went wrong before.
  */
 #include "sd_model.h"
 #include "../../drivers/bcm2835_sdhost.c"
@@ -310,7 +310,7 @@ void model_write(volatile void *address, unsigned int bytes, uint64_t value64)
 	fail_msg("write of 0x%x", (unsigned int)reg);
 }
 
-/* --- The tests --------------------------------------------------------------------------------- */
+/* --- The tests --- */
 
 static uint32_t clock_hz_of_core = 400000000;
 
@@ -334,8 +334,10 @@ static uint8_t *host_buffer(void)
 	return buffer;
 }
 
-/* Linux lets CMD12 end every transfer of several blocks here, since the end that CMD23 gives it is lost on
- * the controller's state machine. */
+/*
+ * Linux lets CMD12 end every transfer of several blocks here, since the end that CMD23 gives it is
+ * lost on the controller's state machine.
+ */
 static void every_transfer_is_stopped(void **state)
 {
 	struct block_device *d;

@@ -66,8 +66,8 @@ def test_random_requests_against_a_reference(host, tmp_path):
     assert any((tmp_path / "card.img").read_bytes())
 
 
-@every_host
-@pytest.mark.parametrize("kind,size", [("SDHC", 4096 * MIB), ("SDXC", 65536 * MIB)])
+@pytest.mark.parametrize("host,kind,size", [("emmc2", "SDHC", 4096 * MIB),
+                                            *((host, "SDXC", 65536 * MIB) for host in HOSTS)])
 def test_large_cards(host, kind, size, tmp_path):
     """Their last block is not where byte addresses of 32 bits reach."""
     source = card(tmp_path, size)
@@ -96,7 +96,7 @@ def test_a_card_is_taken_away_and_put_back(host, tmp_path):
     with make(APP, append="removal", devices=drive(host, source), qmp=True) as m:
         m.expect("take it")
         m.qmp("eject", device="d", force=True)
-        m.expect(r"sd0: (read|write) of \d+ blocks from 5 failed: error \d+")
+        m.expect(r"sd0: read of 3 blocks from 5: no (answer|card).*, given up")
         m.expect("put it back")
         m.qmp("blockdev-change-medium", device="d", filename=str(tmp_path / "card.img"),
               format="raw")

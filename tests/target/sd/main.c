@@ -16,7 +16,7 @@
 #include "check.h"
 
 #define BLOCK      512u
-#define AREA       2048u /* blocks of the card that are written and compared */
+#define AREA       1024u /* blocks of the card that are written and compared */
 #define AREA_BYTES (AREA * BLOCK)
 
 static uint8_t reference[AREA_BYTES];
@@ -50,11 +50,13 @@ static uint32_t some_count(void)
 	case 2:
 		return 1 + (uint32_t)rand() % 20;
 	default:
-		return 1 + (uint32_t)rand() % 300;
+		return 1 + (uint32_t)rand() % 150;
 	}
 }
 
-/* One random range, read and compared, or written; the reference is what `start` has on the card. */
+/*
+ * One random range, read and compared, or written; the reference is what `start` has on the card.
+ */
 static bool one_request(struct block_device *d, uint64_t start, uint32_t count)
 {
 	uint32_t at = (uint32_t)rand() % (AREA - count + 1);
@@ -177,7 +179,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[i], "no-card") == 0)
 			CHECK("no card", !d);
 		else if (strcmp(argv[i], "card") == 0 && d)
-			test_area(d, 0, 60);
+			test_area(d, 0, 50);
 		else if (strcmp(argv[i], "end") == 0 && d)
 			test_area(d, d->block_count - AREA, 30), test_ends(d);
 		else if (strcmp(argv[i], "threads") == 0 && d)
