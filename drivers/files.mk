@@ -20,6 +20,7 @@ obj-$(FEAT_RNG)  += drivers/bcm2835_rng.o drivers/iproc_rng200.o
 
 # Ethernet of the Raspberry Pi 4.
 obj-$(FEAT_NET) += drivers/genet.o drivers/phy.o
+$(obj)/drivers/genet.o $(obj)/drivers/phy.o: flags := -Os
 
 # SD cards.
 obj-$(FEAT_BLOCK) += drivers/sd.o drivers/sdhci.o drivers/bcm2835_sdhost.o

@@ -2,24 +2,26 @@
 /*
  * Broadcom GENET v5, the Ethernet controller of the BCM2711 (Raspberry Pi 4), with its MDIO bus.
  *
- * Both rings are the controller's default ones (number 16), of 256 descriptors at most, which lie in
- * the controller's registers. Each ring has two indices that count to 2^16: one side fills, the other
- * empties.
+ * Both rings are the controller's default ones (number 16), of 256 descriptors at most, which lie
+ * in the controller's registers. Each ring has two indices that count to 2^16: one side fills, the
+ * other empties.
  *  - Receive: the controller fills descriptors from PROD_INDEX on, up to a ring's length after
  *    CONS_INDEX. A buffer that the stack keeps leaves its descriptor empty; CONS_INDEX follows as
  *    refill puts other buffers there, in order.
- *  - Transmit: a descriptor a fragment. Finished frames cause no interrupts, as in virtio_net.c: they
- *    are collected when the network thread runs anyway, or by a timer, or, with the ring full, by
- *    interrupts.
+ *  - Transmit: a descriptor a fragment. Finished frames cause no interrupts, as in virtio_net.c:
+ *    they are collected when the network thread runs anyway, or by a timer, or, with the ring full,
+ *    by interrupts.
  *
- * What the controller says is checked: an index that it cannot have, or frames that do not leave for
- * TX_STUCK_NS, make it be reset, and too many resets make it broken.
+ * What the controller says is checked: an index that it cannot have, or frames that do not leave
+ * for TX_STUCK_NS, make it be reset, and too many resets make it broken.
  *
- * A second timer has the network thread look at the PHY, whose interrupt a Raspberry Pi does not wire.
+ * A second timer has the network thread look at the PHY, whose interrupt a Raspberry Pi does not
+ * wire.
  *
- * There is no public manual. Register facts are those of Linux (drivers/net/ethernet/broadcom/genet,
- * drivers/net/mdio/mdio-bcm-unimac.c) and of U-Boot (drivers/net/bcmgenet.c); "as Linux does" and "as
- * U-Boot does" below mean these. docs/hardware.md says what this driver has been tested against.
+ * There is no public manual. Register facts are those of Linux
+ * (drivers/net/ethernet/broadcom/genet, drivers/net/mdio/mdio-bcm-unimac.c) and of U-Boot
+ * (drivers/net/bcmgenet.c); "as Linux does" and "as U-Boot does" below mean these. docs/hardware.md
+ * says what this driver has been tested against.
  */
 #include <assert.h>
 #include <errno.h>
@@ -678,8 +680,8 @@ static void reset_mac(struct genet *n)
 }
 
 /*
- * Set a ring up to go on at index, which is where the controller is: it cannot be told to begin at 0
- * (as U-Boot found).
+ * Set a ring up to go on at index, which is where the controller is: it cannot be told to begin at
+ * 0 (as U-Boot found).
  */
 static void start_ring(struct genet *n, unsigned int block, unsigned int size, uint16_t index)
 {
@@ -910,9 +912,9 @@ static int map_registers(struct genet *n, dt_node node)
 }
 
 /*
- * Who delays RGMII's clocks. In rgmii-txid and rgmii-rxid trees the MAC delays the transmit clock and the
- * PHY the receive clock: that is how Linux reads them for this MAC, and what trees are written for. In
- * the others the PHY does both.
+ * Who delays RGMII's clocks. In rgmii-txid and rgmii-rxid trees the MAC delays the transmit clock
+ * and the PHY the receive clock: that is how Linux reads them for this MAC, and what trees are
+ * written for. In the others the PHY does both.
  */
 static int read_phy_mode(struct genet *n)
 {

@@ -17,8 +17,9 @@
 #define USED_NO_NOTIFY     1u /* struct vring_used flags: section 2.7.8 */
 
 /*
- * Memory is identity-mapped and virtio devices see it as the CPU does (ACCESS_PLATFORM is never
- * negotiated: virtio 1.2, section 6.1).
+ * Memory is identity-mapped and virtio devices see it as the CPU does, whatever the tree says of their
+ * bus: ACCESS_PLATFORM, which would bring dma_map() here, is never negotiated (virtio 1.2, section
+ * 6.1).
  */
 uint64_t vq_dma(const void *p)
 {

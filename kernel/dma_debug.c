@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dma_map and dma_unmap for `make DMA_DEBUG=1`: mistakes that only a machine with caches between CPU and
- * device would show fail on every machine.
+ * dma_map and dma_unmap for `make DMA_DEBUG=1`: mistakes that only a machine with caches between
+ * CPU and device would show fail on every machine.
  *
- * The device gets a copy. Until dma_unmap, a buffer that it writes is full of DMA_POISON for the CPU,
- * and what the CPU writes into a buffer does not reach the device, which is an assertion at dma_unmap.
- * So is taking back what was not given, and giving twice what a device writes.
+ * The device gets a copy. Until dma_unmap, a buffer that it writes is full of DMA_POISON for the
+ * CPU, and what the CPU writes into a buffer does not reach the device, which is an assertion at
+ * dma_unmap. So is taking back what was not given, and giving twice what a device writes.
  */
 #include <assert.h>
 #include <string.h>

@@ -2,14 +2,14 @@
 /*
  * The caches' part of giving memory to a device and taking it back.
  *
- * Why each operation, by the Arm ARM DDI 0487: a device that is not coherent reads and writes at the
- * point of coherency (D7.5.9), so
+ * Why each operation, by the Arm ARM DDI 0487: a device that is not coherent reads and writes at
+ * the point of coherency (D7.5.9), so
  *  - what it reads is cleaned to it before (DC CVAC);
- *  - what it writes must have no dirty line, which could be evicted over what the device wrote: lines
- *    are invalidated before (DC IVAC: the buffer has its lines to itself, and nothing in it is worth
- *    keeping; DC CIVAC where the device reads it too);
- *  - a clean line may come back at any time while the device works, by speculation (D7.5.2): they are
- *    invalidated once more after.
+ *  - what it writes must have no dirty line, which could be evicted over what the device wrote:
+ *    lines are invalidated before (DC IVAC: the buffer has its lines to itself, and nothing in it
+ *    is worth keeping; DC CIVAC where the device reads it too);
+ *  - a clean line may come back at any time while the device works, by speculation (D7.5.2): they
+ *    are invalidated once more after.
  */
 #ifndef DMA_SYNC_H
 #define DMA_SYNC_H
@@ -32,8 +32,8 @@ static inline void dma_sync_for_device(const struct dma_bus *bus, const void *bu
 }
 
 /*
- * The barrier puts the read that told us that the device is done before the reads of the buffer, and
- * before the invalidation: maintenance by address is ordered with other addresses by a DMB only
+ * The barrier puts the read that told us that the device is done before the reads of the buffer,
+ * and before the invalidation: maintenance by address is ordered with other addresses by a DMB only
  * (D7.5.9, "Ordering and completion of data and instruction cache instructions").
  */
 static inline void dma_sync_for_cpu(const struct dma_bus *bus, const void *buf, size_t bytes,

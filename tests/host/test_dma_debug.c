@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Promises of the DMA_DEBUG=1 build: the device never sees a buffer that it was not given, nor the CPU
- * what the device wrote before it was taken back; every misuse that caches would punish is an
+ * Promises of the DMA_DEBUG=1 build: the device never sees a buffer that it was not given, nor the
+ * CPU what the device wrote before it was taken back; every misuse that caches would punish is an
  * assertion; nothing is lost.
  */
 #include <setjmp.h>

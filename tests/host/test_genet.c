@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Promises, for the GENET driver and its PHY against a model at register level, with and without caches
- * between CPU and controller: frames of every size go out and come in whole, in order and once, while
- * rings wrap; every transmitted frame's cookie comes back in bounded time, from a stuck or dead
- * controller too; every receive buffer is in the ring, free or held; a link that goes and comes is
- * followed; whatever the controller says, no buffer is overrun, and it is reset, or given up after too
- * many resets; a probe that fails leaves nothing behind; nothing waits for ever.
+ * Promises, for the GENET driver and its PHY against a model at register level, with and without
+ * caches between CPU and controller: frames of every size go out and come in whole, in order and
+ * once, while rings wrap; every transmitted frame's cookie comes back in bounded time, from a stuck
+ * or dead controller too; every receive buffer is in the ring, free or held; a link that goes and
+ * comes is followed; whatever the controller says, no buffer is overrun, and it is reset, or given
+ * up after too many resets; a probe that fails leaves nothing behind; nothing waits for ever.
  *
  * Built twice: against kernel/dma_map.c and kernel/dma_debug.c.
  */
@@ -728,8 +728,8 @@ static void free_held(unsigned int leave)
 }
 
 /*
- * Frames out in random pieces, looped back by the wire in order, some held for long: nothing is lost
- * but what finds no buffer, and nothing is changed.
+ * Frames out in random pieces, looped back by the wire in order, some held for long: nothing is
+ * lost but what finds no buffer, and nothing is changed.
  */
 static void loop_back(unsigned int frames)
 {

@@ -25,8 +25,9 @@ def build(app, *variables):
     with open(ROOT / "build/.test-lock", "w") as lock:    # tests may run in parallel
         fcntl.flock(lock, fcntl.LOCK_EX)
         make(f"APP={app}", *variables, check=True)
-    earlycon = "-earlycon" if any(v.startswith("EARLYCON=") for v in variables) else ""
-    return ROOT / "build" / (pathlib.Path(app).name + earlycon)
+    kinds = {"EARLYCON=": "-earlycon", "DMA_DEBUG=": "-dmadebug"}    # as the Makefile has them
+    suffix = "".join(s for k, s in kinds.items() if any(v.startswith(k) for v in variables))
+    return ROOT / "build" / (pathlib.Path(app).name + suffix)
 
 
 def git_files(*patterns):

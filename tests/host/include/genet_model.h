@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A GENET v5 Ethernet controller with a PHY on its MDIO bus, at register level, and a memory that is
- * not coherent with the CPU: for tests of drivers/genet.c, which runs on it unmodified.
+ * A GENET v5 Ethernet controller with a PHY on its MDIO bus, at register level, and a memory that
+ * is not coherent with the CPU: for tests of drivers/genet.c, which runs on it unmodified.
  *
  * Written from the register facts that Linux and U-Boot have (drivers/net/ethernet/broadcom/genet,
- * drivers/net/bcmgenet.c), not from the driver. It fails the test when the driver touches a register
- * that it does not know, sets up a ring that runs, or gives the controller a descriptor or an address
- * that makes no sense. Where nobody knows what the hardware does, it does the worse.
+ * drivers/net/bcmgenet.c), not from the driver. It fails the test when the driver touches a
+ * register that it does not know, sets up a ring that runs, or gives the controller a descriptor or
+ * an address that makes no sense. Where nobody knows what the hardware does, it does the worse.
  *
- * Memory: what the CPU has is its cache; the controller sees another array, and lines pass between the
- * two only by cache maintenance (model_dcache) unless model.coherent.
+ * Memory: what the CPU has is its cache; the controller sees another array, and lines pass between
+ * the two only by cache maintenance (model_dcache) unless model.coherent.
  */
 #ifndef GENET_MODEL_H
 #define GENET_MODEL_H
