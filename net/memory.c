@@ -89,6 +89,17 @@ static inline bool reserve_give(void *m)
 	return true;
 }
 
+static unsigned int reserve_used(void)
+{
+	unsigned int used = reserve ? RESERVE_COUNT : 0;
+	unsigned long flags = irq_save();
+
+	for (const struct reserved *r = reserve_free; r; r = r->next)
+		used--;
+	irq_restore(flags);
+	return used;
+}
+
 /* Count bytes in, unless they are too many. */
 static bool charge(size_t bytes)
 {
@@ -235,6 +246,7 @@ void memory_status(struct net_status *status)
 	status->memory_used_bytes = used_bytes;
 	status->memory_used_max_bytes = used_max_bytes;
 	status->memory_refused = refused;
+	status->memory_reserve_used = reserve_used();
 	status->tcp_pcbs = pools[MEMP_TCP_PCB];
 	status->tcp_listeners = pools[MEMP_TCP_PCB_LISTEN];
 	status->tcp_segments = pools[MEMP_TCP_SEG];

@@ -111,10 +111,9 @@ class Namespace:
 
     # --- interfaces ---
 
-    def tap(self, *addresses, name="tap0", vnet_header=True):
+    def tap(self, *addresses, name="tap0"):
         """A tap with addresses; QEMU's options for a card at its other end (card() for more)."""
-        self.run("ip", "tuntap", "add", "dev", name, "mode", "tap",
-                 *(["vnet_hdr"] if vnet_header else []))
+        self.run("ip", "tuntap", "add", "dev", name, "mode", "tap", "vnet_hdr")
         for address in addresses:
             self.run("ip", "address", "add", address, "dev", name)
         self.run("ip", "link", "set", name, "up")

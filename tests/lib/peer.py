@@ -16,13 +16,12 @@ STATIC = f"ip={MACHINE4}::{HOST4}:255.255.255.0::eth0:off"
 
 
 @contextlib.contextmanager
-def network(append=STATIC, card=None, vnet_header=True, **machine):
+def network(append=STATIC, card=None, devices=(), image=None, **machine):
     """A namespace with the host at HOST4 and HOST6, and in it a machine that runs peer."""
     with Namespace() as ns:
-        devices = ns.tap(f"{HOST4}/24", f"{HOST6}/64", vnet_header=vnet_header)
-        extra = machine.pop("devices", [])
-        with Qemu(APP, within=ns.enter, devices=[*(card or devices), *extra], append=append,
-                  **machine) as m:
+        tap = ns.tap(f"{HOST4}/24", f"{HOST6}/64")
+        with Qemu(None if image else APP, image=image, within=ns.enter, append=append,
+                  devices=[*(card or tap), *devices], **machine) as m:
             m.expect("peer: ready")
             yield ns, m
             assert m.running(), m.output

@@ -50,9 +50,9 @@ def wait_for(said, pattern, timeout_s=60):
 
 
 @contextlib.contextmanager
-def namespace(**tap):
+def namespace():
     with Namespace() as ns:
-        yield ns, ns.tap("10.0.0.1/24", "fd00::1/64", **tap)
+        yield ns, ns.tap("10.0.0.1/24", "fd00::1/64")
 
 
 def test_dhcp_address_gateway_and_name_server():

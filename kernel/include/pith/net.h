@@ -75,6 +75,7 @@ struct net_status {
 	/* lwIP's memory: its cap, now, most ever (bytes); times it was refused. */
 	size_t memory_cap_bytes, memory_used_bytes, memory_used_max_bytes;
 	uint64_t memory_refused;
+	unsigned int memory_reserve_used; /* small objects now in use beside those bytes */
 	unsigned int connections_max;
 	struct net_pool_status tcp_pcbs, tcp_listeners, tcp_segments, udp_pcbs, pbufs;
 	struct net_pool_status reassemblies, reassemblies6;
