@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What libc is given, seen from the link: every lock is ours, and what is not there fails here."""
+import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -20,22 +22,29 @@ MISSING = {
 }
 
 
-def link(folder, declaration, call):
+@pytest.fixture(scope="module")
+def link(tmp_path_factory):
+    """link(declaration, call) builds an app of that one call; one folder, so the rest only once."""
+    folder = tmp_path_factory.mktemp("links") / f"one-call-{os.getpid()}"
     folder.mkdir()
     (folder / "app.mk").write_text("FEATURES :=\n")
-    (folder / "main.c").write_text(f"{declaration}\nint main(void)\n{{\n\treturn {call};\n}}\n")
-    return make(f"APP={folder}")
+
+    def with_call(declaration, call):
+        (folder / "main.c").write_text(f"{declaration}\nint main(void)\n{{\n\treturn {call};\n}}\n")
+        return make(f"APP={folder}")
+    yield with_call
+    shutil.rmtree(ROOT / "build" / folder.name, ignore_errors=True)
 
 
 @pytest.mark.parametrize("name", MISSING)
-def test_what_is_missing_fails_at_link_time(name, tmp_path):
-    r = link(tmp_path / f"uses-{name}", *MISSING[name])
+def test_what_is_missing_fails_at_link_time(name, link):
+    r = link(*MISSING[name])
     assert r.returncode != 0 and re.search(rf"undefined reference to .{name}'", r.stdout), r.stdout
 
 
-def test_what_is_there_links(tmp_path):
+def test_what_is_there_links(link):
     """The control: the same way of asking succeeds for what is there."""
-    r = link(tmp_path / "uses-dup", "#include <unistd.h>", "dup(0)")
+    r = link("#include <unistd.h>", "dup(0)")
     assert r.returncode == 0, r.stdout
 
 
