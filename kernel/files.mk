@@ -12,6 +12,8 @@ obj-y += kernel/page.o kernel/malloc.o kernel/runtree.o
 
 # Devices and memory. DMA_DEBUG=1 finds buffers that are used by both at once.
 obj-y += kernel/dma.o $(if $(DMA_DEBUG),kernel/dma_debug.o,kernel/dma_map.o)
+# Windows are read in probes, and are few.
+$(obj)/kernel/dma.o: flags := -Os
 
 # Boot and threads.
 obj-y += kernel/main.o kernel/panic.o kernel/place.o kernel/ram.o kernel/thread.o
