@@ -87,7 +87,7 @@ $(foreach l,$(libraries),$(eval $(l)/%.c: | $(l)/.ready ;))
 .PRECIOUS: $(libraries:%=%/%.c)
 
 .PHONY: deps dtbs
-deps: $(libraries:%=%/.ready) dtbs
+deps: $(libraries:%=%/.ready) dtbs build/deps/qemu10/.ready
 dtbs: build/deps/dtbs/.ready
 
 # --- Objects ----------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ include $(lists)
 objs := $(obj)/bundle.o $(obj)/version.o $(SRCS:%.c=$(obj)/app/%.o) $(addprefix $(obj)/,$(obj-y))
 
 # Before any object: the headers of the libraries. Changed rules, pins or patches rebuild everything.
-rules := Makefile cross.mk features.mk $(app_dir)/app.mk tools/deps.lock $(wildcard net/*.patch)
+rules := Makefile cross.mk features.mk $(lists) $(app_dir)/app.mk tools/deps.lock $(wildcard net/*.patch)
 first := $(foreach d,$(sort $(deps-y)),$(call dep,$(d))/.ready) $(setup)
 
 # A files.mk sets `flags` and `includes` of its own objects: $(obj)/net/%.o: includes += -I$(lwip)
