@@ -130,13 +130,6 @@ def test_only_relative_relocations_are_left(name):
     assert kinds == {"R_AARCH64_RELATIVE"}
 
 
-def test_what_is_missing_fails_at_link_time(app):
-    """fork() does not exist here, and says so before the image runs."""
-    folder = app("forks", "", {"main.c": "int fork(void);\nint main(void)\n{\n\treturn fork();\n}\n"})
-    r = make(f"APP={folder}")
-    assert r.returncode and "undefined reference to `fork'" in r.stdout
-
-
 # --- Reproducible ----------------------------------------------------------------------------
 
 def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
