@@ -25,7 +25,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <pith/compiler.h>
@@ -177,7 +176,6 @@ struct tx_slot {
 
 struct genet {
 	struct netdev dev;
-	char name[8];
 	uint8_t *regs;
 	struct dma_bus bus;
 	struct mdio_bus mdio;
@@ -738,7 +736,7 @@ static void follow_phy(struct genet *n)
 	        (phy->full_duplex ? 0 : CMD_HD_EN) |
 	        (phy->pause ? 0 : CMD_RX_PAUSE_IGNORE | CMD_TX_PAUSE_IGNORE));
 	n->tx_seen_ns = time_now_ns();
-	klog("%s: %u Mbit/s, %s duplex%s", n->name, phy->speed_mbps,
+	klog("%s: %u Mbit/s, %s duplex%s", n->dev.name, phy->speed_mbps,
 	     phy->full_duplex ? "full" : "half", phy->pause ? ", pause" : "");
 }
 
@@ -748,7 +746,7 @@ static bool look_at_phy(struct genet *n)
 	int r = phy_poll(&n->phy);
 
 	if (r < 0 && !n->phy_silent) {
-		klog("%s: PHY %u does not answer: error %d", n->name, n->phy.address, -r);
+		klog("%s: PHY %u does not answer: error %d", n->dev.name, n->phy.address, -r);
 		r = n->phy.link_up;
 		n->phy.link_up = false;
 		n->phy_silent = true;
@@ -789,9 +787,9 @@ static void reset_engine(struct genet *n, const char *why)
 	bool hopeless = too_many_resets(n);
 
 	n->dev.stats.resets++;
-	klog("%s: %s: %s", n->name, why, hopeless ? "given up" : "reset");
+	klog("%s: %s: %s", n->dev.name, why, hopeless ? "given up" : "reset");
 	if (stop_engine(n) < 0) {
-		klog("%s: its DMA does not stop: given up", n->name);
+		klog("%s: its DMA does not stop: given up", n->dev.name);
 		hopeless = true;
 	}
 	if (hopeless) {
@@ -905,7 +903,7 @@ static int map_registers(struct genet *n, dt_node node)
 	if (err < 0)
 		return err;
 	if ((revision >> 24 & 15) != 6) {
-		klog("%s: version %#x is not GENET v5", n->name, revision);
+		klog("%s: version %#x is not GENET v5", n->dev.name, revision);
 		return -ENOTSUP;
 	}
 	return 0;
@@ -921,7 +919,7 @@ static int read_phy_mode(struct genet *n)
 	const char *mode = dt_string(n->dev.node, "phy-mode", 0);
 
 	if (!mode || strncmp(mode, "rgmii", 5) != 0) {
-		klog("%s: not RGMII: phy-mode %s", n->name, mode ? mode : "missing");
+		klog("%s: not RGMII: phy-mode %s", n->dev.name, mode ? mode : "missing");
 		return -ENOTSUP;
 	}
 	n->mac_tx_delay = strcmp(mode, "rgmii-rxid") == 0 || strcmp(mode, "rgmii-txid") == 0;
@@ -935,7 +933,7 @@ static int set_up_phy(struct genet *n)
 	if (err == 0)
 		err = phy_start(&n->phy, true, !n->mac_tx_delay);
 	if (err < 0)
-		klog("%s: no PHY", n->name);
+		klog("%s: no PHY", n->dev.name);
 	return err;
 }
 
@@ -1028,21 +1026,19 @@ static int set_up(struct genet *n, dt_node node)
 	if (err == 0)
 		err = allocate(n);
 	if (err == 0)
-		err = irq_attach(node, 0, genet_interrupt, n, n->name);
+		err = irq_attach(node, 0, genet_interrupt, n, n->dev.name);
 	return err;
 }
 
 static int genet_probe(dt_node node)
 {
-	static unsigned int count;
 	struct genet *n = calloc(1, sizeof(*n));
 	const uint8_t *mac;
 	int err;
 
 	if (!n)
 		return -ENOMEM;
-	snprintf(n->name, sizeof(n->name), "eth%u", count);
-	n->dev.name = n->name;
+	netdev_name(&n->dev);
 	n->dev.ops = &genet_ops;
 	n->dev.node = node;
 	n->dev.mtu = MTU;
@@ -1053,10 +1049,9 @@ static int genet_probe(dt_node node)
 		release(n);
 		return err;
 	}
-	count++;
 	mac = n->dev.mac;
 	klog("%s: GENET v5 %02x:%02x:%02x:%02x:%02x:%02x, PHY %u is %08x, rings %u/%u, %u buffers",
-	     n->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], n->phy.address, n->phy.id,
+	     n->dev.name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], n->phy.address, n->phy.id,
 	     n->rx_size, DESCRIPTORS, n->dev.rx_buffers);
 	start_engine(n);
 	netdev_register(&n->dev);

@@ -17,7 +17,6 @@
  * Source: virtio 1.2, section 5.1; legacy interface 5.1.5.1, 5.1.6.1.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <pith/compiler.h>
@@ -93,7 +92,6 @@ struct rx_buffer {
 struct virtio_net {
 	struct netdev dev;
 	struct virtio_device *vdev;
-	char name[8];
 	unsigned int header_bytes;
 
 	struct virtqueue rx;
@@ -646,7 +644,6 @@ static void tear_down(struct virtio_net *n)
 
 static int virtio_net_probe(struct virtio_device *vdev)
 {
-	static unsigned int count;
 	struct virtio_net *n = calloc(1, sizeof(*n));
 	int err;
 
@@ -655,8 +652,7 @@ static int virtio_net_probe(struct virtio_device *vdev)
 	vdev->priv = n;
 	n->vdev = vdev;
 	n->tx_timer.expired = tx_timer_expired;
-	snprintf(n->name, sizeof(n->name), "eth%u", count % 100);
-	n->dev.name = n->name;
+	netdev_name(&n->dev);
 	n->dev.node = vdev->node;
 	n->dev.ops = &virtio_net_ops;
 	err = set_up(n);
@@ -664,7 +660,6 @@ static int virtio_net_probe(struct virtio_device *vdev)
 		tear_down(n);
 		return err;
 	}
-	count++;
 	report(n);
 	netdev_register(&n->dev);
 	return 0;

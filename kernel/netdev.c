@@ -4,6 +4,7 @@
  * of received buffers, which anybody may add to.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <pith/entropy.h>
 #include <pith/irq.h>
@@ -28,6 +29,15 @@ static struct netdev *devices, **devices_end = &devices;
 
 static bool rung; /* somebody signalled since netdev_wait returned */
 static struct waitq bell = WAITQ_INIT(bell);
+
+void netdev_name(struct netdev *dev)
+{
+	unsigned int count = 0;
+
+	for (const struct netdev *d = devices; d; d = d->next)
+		count++;
+	snprintf(dev->name, sizeof(dev->name), "eth%u", count % 1000);
+}
 
 void netdev_register(struct netdev *dev)
 {

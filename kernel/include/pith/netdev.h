@@ -93,7 +93,7 @@ struct netdev_ops {
 };
 
 struct netdev {
-	const char *name;
+	char name[8]; /* netdev_name() */
 	const struct netdev_ops *ops;
 	dt_node node;
 	uint8_t mac[6];
@@ -115,6 +115,11 @@ struct netdev {
 	unsigned int held_count;
 };
 
+/*
+ * From probe, before anything else: the name of the device to be, "eth" and how many there are. It is
+ * the next one's again if the probe fails.
+ */
+void netdev_name(struct netdev *dev);
 /*
  * From probe: hand the device to net/ (which may not be up yet: it finds it by netdev_first).
  * rx_buffers scale from RAM: netdev_rx_buffers_wanted().
