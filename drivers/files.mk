@@ -22,8 +22,10 @@ obj-$(FEAT_RNG)  += drivers/bcm2835_rng.o drivers/iproc_rng200.o
 obj-$(FEAT_NET) += drivers/genet.o drivers/phy.o
 $(obj)/drivers/genet.o $(obj)/drivers/phy.o: flags := -Os
 
-# SD cards.
-obj-$(FEAT_BLOCK) += drivers/sd.o drivers/sdhci.o drivers/bcm2835_sdhost.o
+# SD cards. Small rather than fast: they wait for the card anyway.
+sd_objs := drivers/sd.o drivers/sdhci.o drivers/bcm2835_sdhost.o
+obj-$(FEAT_BLOCK) += $(sd_objs)
+$(sd_objs:%=$(obj)/%): flags := -Os
 
 # Virtio: the transport and the rings with any of their devices.
 obj-$(FEAT_NET)   += drivers/virtio_net.o

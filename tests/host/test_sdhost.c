@@ -17,6 +17,7 @@ static struct {
 	unsigned int level;
 	uint8_t buffer[1024];
 	size_t buffer_at; /* of it, what has gone from or to the FIFO */
+	bool refused;     /* the card takes or gives no data */
 	bool buffer_full; /* read: it holds a block */
 	enum trouble trouble;
 	unsigned int block_number;
@@ -61,8 +62,10 @@ static bool data_fails(void)
 static void fill_fifo(void)
 {
 	if (!m.buffer_full) {
-		if (data_fails())
+		if (data_fails()) {
+			m.level = (unsigned int)rand() % FIFO_WORDS; /* a part of it came */
 			return;
+		}
 		card_read(m.buffer, m.block_bytes);
 		m.buffer_full = true;
 		m.buffer_at = 0;
@@ -129,7 +132,7 @@ static void fifo_push(uint32_t word)
 	assert_int_equal(m.state, STATE_WRITE);
 	assert_true(m.buffer_at + 4 * m.level < m.block_bytes); /* one block at a time */
 	m.fifo[m.level++] = word;
-	if (m.level == 1)
+	if (m.level == 1 && !m.refused)
 		later(2 * NS_PER_US, drain_fifo);
 }
 
@@ -143,20 +146,26 @@ static void busy_end(void)
 		raise_if(HCFG_BUSY_IRQ, HSTS_BUSY_END);
 }
 
+static void time_is_up(void)
+{
+	m.status |= HSTS_DATA_TIME;
+}
+
 static void start_data(void)
 {
 	bool write = m.cmd & CMD_WRITE;
 
-	if (card.state != (write ? RCV : DATA)) { /* it refused */
-		m.status |= HSTS_DATA_TIME;
-		return;
-	}
 	assert_true(m.blocks_left > 0 && m.blocks_left < 512);
 	m.level = 0;
 	m.buffer_at = m.block_number = 0;
 	m.buffer_full = false;
 	m.state = write ? STATE_WRITE : STATE_READ;
-	if (!write)
+	m.refused = card.state != (write ? RCV : DATA);
+	if (m.refused)
+		later(500 * NS_PER_MS, time_is_up);
+	else if (write)
+		raise_if(HCFG_BLOCK_IRQ, HSTS_BLOCK_END); /* as QEMU's does: it means nothing */
+	else
 		later(300 * NS_PER_US, fill_fifo);
 }
 

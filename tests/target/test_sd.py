@@ -5,6 +5,7 @@ and EMMC2 of the Pi 4 (all by PIO, as QEMU's have no ADMA2), and the Arasan SDHC
 by ADMA2.
 """
 import pytest
+from build import build
 from checks import check_output
 from pi import Pi
 from qemu import Qemu
@@ -17,10 +18,10 @@ NO_SDHOST = ["-t", "s", "/soc/mmc@7e202000", "status", "disabled"]
 class Versal(Qemu):
     """QEMU's Xilinx Versal, which brings its own tree."""
 
-    def __init__(self, app, *, append="", devices=(), qmp=False):
+    def __init__(self, app=None, *, image=None, append="", devices=(), qmp=False):
         self._prepare()
         self.command = ["qemu-system-aarch64", "-M", "xlnx-versal-virt", "-m", "256M",
-                        *self._kernel(app, None, append), "-display", "none", "-monitor", "none",
+                        *self._kernel(app, image, append), "-display", "none", "-monitor", "none",
                         "-serial", "stdio", "-no-user-config", *devices, *self._qmp_options(qmp)]
 
 
@@ -64,6 +65,14 @@ def test_random_requests_against_a_reference(host, tmp_path):
     assert "131072 blocks of 512 bytes, 4 lines" in output
     assert "trying again" not in output
     assert any((tmp_path / "card.img").read_bytes())
+
+
+def test_memory_is_never_the_controllers_and_ours(tmp_path):
+    """DMA_DEBUG=1: where it is, one of the two would see the wrong bytes."""
+    image = build(APP, "DMA_DEBUG=1") / "Image"
+    with Versal(image=image, append="card end threads",
+                devices=drive("adma2", card(tmp_path))) as m:
+        check_output(m, 18)
 
 
 @pytest.mark.parametrize("host,kind,size", [("emmc2", "SDHC", 4096 * MIB),
