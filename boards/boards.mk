@@ -34,6 +34,7 @@ uboot_make = flock build/uboot/.lock $(MAKE) -C $(uboot_src) O=$(abspath $(@D)) 
 uboot_base_qemu-virt := qemu_arm64_defconfig
 uboot_base_rpi       := rpi_arm64_defconfig
 
+.PRECIOUS: build/uboot/%/.config build/uboot/%/boot.env
 .PHONY: uboot
 uboot: $(uboots:%=build/uboot/%/u-boot.bin)
 

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards: what `make sdcard` makes, changed as a test needs it, and machines that boot from them.
+
+    card = Card(tmp_path / "card", "hello")
+    card.slot("B", card.signed("1.1.0"))
+    card.state(act="A", try_="B", left=3)
+    with card.boot() as machine:
+        machine.expect("slot B")
+"""
+import fcntl
+import functools
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from build import ROOT, build, make
+from qemu import Qemu
+
+sys.path.insert(0, str(ROOT / "tools"))
+import disk  # noqa: E402  (tools/disk.py: the layout and the formats)
+
+VERSION = "1.0.0"
+BAD_SECTOR = b"\xa5" * disk.SECTOR
+
+
+@functools.lru_cache(maxsize=None)
+def sdcard(app, board="qemu-virt"):
+    """Build a card; its image."""
+    build(app)
+    with open(ROOT / "build/.test-lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make("sdcard", f"APP={app}", f"BOARD={board}", f"VERSION={VERSION}", check=True)
+    return build(app) / board / "sdcard.img"
+
+
+def fit(image, out, version, key="current", keys=ROOT / "keys"):
+    """Sign an image; the bytes."""
+    r = subprocess.run([ROOT / "tools/fit", image, out, "--product", "test", "--version", version,
+                        "--keys", keys, "--sign", keys / f"{key}.pem"],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert r.returncode == 0, r.stdout
+    return pathlib.Path(out).read_bytes()
+
+
+class Card:
+    def __init__(self, path, app="hello", board="qemu-virt"):
+        self.path, self.app, self.board = pathlib.Path(path), app, board
+        subprocess.run(["cp", "--sparse=always", sdcard(app, board), self.path], check=True)
+
+    def signed(self, version=VERSION, **key):
+        return fit(build(self.app) / "Image", self.path.with_suffix(".itb"), version, **key)
+
+    def put(self, at, data):
+        with open(self.path, "r+b") as f:
+            f.seek(at)
+            f.write(data)
+
+    def get(self, at, count):
+        with open(self.path, "rb") as f:
+            f.seek(at)
+            return f.read(count)
+
+    def slot(self, name, data):
+        self.put({"A": disk.SLOT_A, "B": disk.SLOT_B}[name], data)
+
+    def state(self, copy=None, try_="none", **values):
+        """Write the state, into one copy or (with seq 1 and 2) into both."""
+        for i in (0, 1) if copy is None else (copy,):
+            whole = disk.first_state(0) | {"try": try_, "seq": f"{2 - i}", "minver": "0"}
+            whole |= {k: f"{v:x}" if isinstance(v, int) else v for k, v in values.items()}
+            self.put(disk.STATE[i], disk.pack_state(**whole))
+
+    def copies(self):
+        """Both copies, None where the CRC is wrong."""
+        return [disk.unpack_state(self.get(at, disk.SECTOR)) for at in disk.STATE]
+
+    def newest(self):
+        return max((c for c in self.copies() if c), key=lambda c: int(c["seq"], 16))
+
+    def file(self, name, folder):
+        """A file of the boot partition, extracted."""
+        subprocess.run(["mcopy", "-n", "-o", "-i", f"{self.path}@@{disk.BOOT}", f"::{name}", folder],
+                       check=True)
+        return pathlib.Path(folder) / name
+
+    def boot(self, drive="", devices=(), **options):
+        """QEMU virt from this card, by the U-Boot that is on it."""
+        folder = self.path.parent
+        uboot = self.file("u-boot.bin", folder)
+        return Qemu(devices=["-bios", uboot, "-drive",
+                             f"if=none,id=card,format=raw,file={self.path}{drive}",
+                             "-device", "virtio-blk-device,drive=card", *devices], **options)
