@@ -23,11 +23,11 @@ RANGE4 = "--dhcp-range=10.0.0.50,10.0.0.60,255.255.255.0,2m"
 def dnsmasq(ns, *options):
     """dnsmasq on tap0; a function that returns what it has logged."""
     with tempfile.NamedTemporaryFile("a+") as log:
-        process = ns.popen("dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground", "--user=root",
-                           "--log-facility=-", "--log-dhcp", "--log-queries", "--no-resolv",
-                           "--no-hosts", "--pid-file=", "--leasefile-ro", "--interface=tap0",
-                           "--bind-interfaces", "--no-ping", *options, stdout=log,
-                           stderr=subprocess.STDOUT)
+        # --no-daemon also keeps it from changing groups, which an unprivileged namespace forbids.
+        process = ns.popen("dnsmasq", "--conf-file=/dev/null", "--no-daemon", "--log-dhcp",
+                           "--log-queries", "--no-resolv", "--no-hosts", "--pid-file=",
+                           "--leasefile-ro", "--interface=tap0", "--bind-interfaces", "--no-ping",
+                           *options, stdout=log, stderr=subprocess.STDOUT)
 
         def said():
             text = pathlib.Path(log.name).read_text()
