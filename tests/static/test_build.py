@@ -52,7 +52,8 @@ def symbols(folder):
     return {n for n in names if not re.fullmatch(r"__\w+_(start|end)", n)}    # the linker script's
 
 
-OF_A_FEATURE = re.compile(r"(/net/|lwip|http|virtio|virtqueue|kernel/(netdev|block)\.o)")
+OF_A_FEATURE = re.compile(
+    r"(/net/|lwip|http|virtio|virtqueue|sdhci|sdhost|/sd\.o|kernel/(netdev|block)\.o)")
 SYMBOL_OF_A_FEATURE = re.compile(
     r"(virtio|virtqueue|netdev|netif|pbuf|lwip|dhcp|http|socket|^tcp_|^udp_|^block_|^dns_)")
 
