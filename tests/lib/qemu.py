@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from build import build
+from build import ROOT, build, make
 
 DEADLINE_S = 60
 
@@ -33,16 +33,18 @@ class Qemu:
                for the n in tcp. False: none. For anything else pass devices.
     devices    more QEMU options, a list
     within     words before the command: netns.Namespace.enter
+    version    10: QEMU 10 (tools/deps); else the system's
     """
 
     def __init__(self, app=None, *, image=None, gic=2, el=1, cpu="cortex-a72", memory="128M",
                  smp=1, append="", machine="", modern=True, net=False, net_options="",
-                 tcp=(80,), devices=(), qmp=False, within=()):
+                 tcp=(80,), devices=(), qmp=False, within=(),
+                 version=None):
         self._prepare(tcp if net else ())
         options = ["virt", f"gic-version={gic}", *(["virtualization=on"] if el == 2 else []),
                    *([machine] if machine else [])]
         self.command = [
-            *within, "qemu-system-aarch64", "-M", ",".join(options), "-cpu", cpu, "-m", memory,
+            *within, program(version), "-M", ",".join(options), "-cpu", cpu, "-m", memory,
             # QEMU 7.2 leaves out the guest's memory barriers where there can be one CPU only (its
             # tcg_gen_mb, until 8.1), though its devices run in other threads: then now and then a
             # notification or an interrupt of virtio is lost.
@@ -179,6 +181,15 @@ class Qemu:
                 assert "return" in answer, f"{command}: {answer}"
                 return answer["return"]
         raise AssertionError(f"QEMU ended during {command}. {self._story()}")
+
+
+def program(version=None):
+    """QEMU 10, or what the system has."""
+    if version is None:
+        return "qemu-system-aarch64"
+    assert version == 10
+    make("build/deps/qemu10/.ready", check=True)
+    return str(ROOT / "build/deps/qemu10/bin/qemu-system-aarch64")
 
 
 def free_port():

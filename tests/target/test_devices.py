@@ -23,9 +23,10 @@ def test_timers_are_exact_and_the_machine_powers_off(machine):
 
 
 @pytest.mark.parametrize("cpu", ["cortex-a53", "max"])
-def test_timers_with_another_frequency(cpu):
+@pytest.mark.parametrize("version", [None, 10])
+def test_timers_with_another_frequency(cpu, version):
     """The frequency comes from the machine: these two have different ones from QEMU 10 on."""
-    run_checks(APP, at_least=7, devices=ICOUNT, cpu=cpu, gic=3)
+    run_checks(APP, at_least=7, devices=ICOUNT, cpu=cpu, gic=3, version=version)
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=str)

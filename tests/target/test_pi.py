@@ -50,6 +50,12 @@ def test_threads(board):
 
 
 @every_board
+@pytest.mark.parametrize("app,checks", [("epoll", 80), ("posix", 80), ("seeds", 2)])
+def test_programs_that_need_no_more_than_a_kernel(board, app, checks):
+    run_checks(board, f"tests/target/{app}", checks)
+
+
+@every_board
 @pytest.mark.parametrize("attack", ["write-text", "run-data", "read-null", "overflow-main-stack",
                                     "overflow-interrupt-stack", "smash-canary"])
 def test_attacks_end_in_a_panic(board, attack):
