@@ -103,3 +103,9 @@ def test_the_systems_apt_is_left_alone(tree):
     assert sorted(os.listdir("/var/lib/apt/lists")) == before
     assert (tree / "repo/build/deps/apt/deb-src/sources/pith.sources").exists()
     assert "://" not in (ROOT / "tools/deps").read_text()
+
+
+def test_qemu_10_from_a_folder_that_has_none_says_what_to_do(tree):
+    r = deps(tree, "qemu10", PITH_DEPS=str(tree / "folder"))
+    assert r.returncode and "cannot fetch QEMU 10" in r.stdout and "PITH_DEPS=" in r.stdout
+    assert not (tree / "repo/build/deps/qemu10").exists()
