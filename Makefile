@@ -10,13 +10,13 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .PHONY: image
 image:
 
-# What to boot on, a folder under boards/, and how: by QEMU's -kernel alone, without boot loader,
-# slots or signatures.
+# What to boot on, a folder under boards/, and how: `direct` by QEMU's -kernel alone, without boot
+# loader, slots or signatures; `uboot` from a card, as the board does it.
 BOARD ?= qemu-virt
 BOOT  ?= direct
 $(if $(wildcard boards/$(BOARD)/board.mk),,$(error There is no board $(BOARD). The boards here: \
 	$(patsubst boards/%/board.mk,%,$(wildcard boards/*/board.mk))))
-$(if $(filter-out direct,$(BOOT)),$(error BOOT=$(BOOT): there is only BOOT=direct))
+$(if $(filter-out direct uboot,$(BOOT)),$(error BOOT=$(BOOT): there are BOOT=direct and BOOT=uboot))
 include cross.mk features.mk tools/deps.lock boards/$(BOARD)/board.mk
 
 # V=1 shows whole commands.
@@ -41,7 +41,7 @@ SRCS     := $(patsubst $(app_dir)/%,%,$(wildcard $(app_dir)/*.c))
 VERSION  := $(or $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' 2>/dev/null)),0.1.0)
 
 # Goals that install what is missing before anything is built.
-setup := $(or $(if $(filter keys uboot fit sdcard flash,$(MAKECMDGOALS)),setup-disk), \
+setup := $(or $(if $(filter keys uboot fit sdcard flash,$(MAKECMDGOALS)) $(filter uboot,$(BOOT)),setup-disk), \
 	$(if $(filter run debug deps dtbs,$(MAKECMDGOALS)),setup))
 
 # These build no app, so they need none.
@@ -166,12 +166,18 @@ $(build)/Image: $(build)/image.elf
 	$(call say,IMAGE,$@)
 	$(Q)$(OBJCOPY) -O binary $< $@
 
+# The disk is the card when that is booted from.
+boot_what_direct = $(build)/Image
+boot_what_uboot  = $(sdcard)
+qemu_boot_direct = -kernel $(build)/Image -append '$(ARGS)'
+qemu_disk        = $(if $(filter uboot,$(BOOT)),$(sdcard),$(build)/disk.img)
+qemu_has_disk    = $(if $(filter uboot,$(BOOT)),y,$(FEAT_BLOCK))
+
 .PHONY: run debug size compdb
-run: $(build)/Image $(if $(FEAT_BLOCK),$(build)/disk.img) | setup
-	@echo "Booting $< in QEMU.$(if $(and $(FEAT_NET),$(PORT)), Its port 80 is http://localhost:$(PORT)/ (PORT=$(PORT)).)" \
+run: $(build)/Image $(if $(FEAT_BLOCK),$(build)/disk.img) | $(setup)
+	@echo "Booting $(boot_what_$(BOOT)) in QEMU.$(if $(and $(FEAT_NET),$(PORT)), Its port 80 is http://localhost:$(PORT)/ (PORT=$(PORT)).)" \
 		"To leave, press Ctrl-A, then X."
-	@exec $(qemu) $(qemu_flags) -display none $(call qemu_console,mon:stdio) -kernel $< \
-		-append '$(ARGS)'
+	@exec $(qemu) $(qemu_flags) -display none $(call qemu_console,mon:stdio) $(qemu_boot_$(BOOT))
 
 # nokaslr keeps the image where it was loaded, so gdb knows where its symbols are.
 debug: $(build)/Image $(if $(FEAT_BLOCK),$(build)/disk.img) | setup

@@ -34,18 +34,18 @@ uboot_make = flock build/uboot/.lock $(MAKE) -C $(uboot_src) O=$(abspath $(@D)) 
 uboot_base_qemu-virt := qemu_arm64_defconfig
 uboot_base_rpi       := rpi_arm64_defconfig
 
-.PRECIOUS: build/uboot/%/.config build/uboot/%/boot.env
 .PHONY: uboot
 uboot: $(uboots:%=build/uboot/%/u-boot.bin)
 
-build/uboot/%/boot.env: boards/%/uboot.env boards/boot.env
+$(uboots:%=build/uboot/%/boot.env): build/uboot/%/boot.env: boards/%/uboot.env boards/boot.env
 	@mkdir -p $(@D)
 	@cat $^ > $@
 
 # As old as its unpacking, which is only done again when something is different.
 $(uboot_src)/Makefile: | $(uboot_src)/.ready ;
 
-build/uboot/%/.config: boards/uboot.config boards/%/uboot.config $(uboot_src)/Makefile
+$(uboots:%=build/uboot/%/.config): build/uboot/%/.config: boards/uboot.config \
+		boards/%/uboot.config $(uboot_src)/Makefile
 	$(call say,CONFIG,build/uboot/$*)
 	@mkdir -p $(@D)
 	$(Q)$(uboot_make) $(uboot_base_$*) < /dev/null
@@ -57,7 +57,8 @@ build/uboot/%/.config: boards/uboot.config boards/%/uboot.config $(uboot_src)/Ma
 	$(Q)$(uboot_make) olddefconfig < /dev/null
 
 # fit-keys.o is made of a file that U-Boot's make does not know of.
-build/uboot/%/u-boot.bin: build/uboot/%/.config build/uboot/%/boot.env $(key_blob)
+$(uboots:%=build/uboot/%/u-boot.bin): build/uboot/%/u-boot.bin: build/uboot/%/.config \
+		build/uboot/%/boot.env $(key_blob)
 	$(call say,UBOOT,$@)
 	@rm -f $(@D)/boot/fit-keys.o
 	$(Q)$(uboot_make) u-boot.bin < /dev/null
@@ -91,6 +92,11 @@ boot_files_rpi  = boards/rpi/config.txt \
 		fixup_cd.dat start4.elf fixup4.dat start4cd.elf fixup4cd.dat) \
 	LICENCE.broadcom=$(firmware)/usr/share/doc/raspi-firmware/copyright \
 	build/deps/dtbs/broadcom/*-rpi-*.dtb
+
+# With a new card each time.
+ifeq ($(BOOT),uboot)
+run: $(sdcard)
+endif
 
 .PHONY: sdcard flash
 sdcard: $(sdcard)

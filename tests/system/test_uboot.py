@@ -2,12 +2,13 @@
 """A card boots what was signed, from the slot that its state says, whatever happens to either."""
 import os
 import random
+import re
 import subprocess
 import threading
 import urllib.request
 
 import pytest
-from build import ROOT
+from build import ROOT, make
 from card import BAD_SECTOR, Card, disk
 from pi import BOARDS, TREES, Pi
 
@@ -331,3 +332,30 @@ def test_the_firmwares_bootargs_are_kept_but_for_the_slot(tmp_path):
         m.expect(r"MiB, slot A$")
         m.expect(r"^argv: \w+\|one\|a word\|\$try\|\\x\|\$\{bootcmd\}\|last$")
         m.expect(r"^NAME: value;reset$")
+
+
+# --- What is in it ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["qemu-virt", "rpi"])
+def test_u_boot_is_configured_as_the_fragments_say(name):
+    """Kconfig drops without a word what it does not like."""
+    make("uboot", check=True)
+
+    def settings(text):
+        return dict(re.findall(r"(?m)^(CONFIG_\w+)=(.*)$", text)) | \
+            {n: "n" for n in re.findall(r"(?m)^# (CONFIG_\w+) is not set$", text)}
+    have = settings((ROOT / f"build/uboot/{name}/.config").read_text())
+    for part in ("boards/uboot.config", f"boards/{name}/uboot.config"):
+        wanted = settings((ROOT / part).read_text())
+        assert wanted == {n: have.get(n, "n") for n in wanted}
+
+
+def test_u_boot_has_only_the_commands_that_its_script_uses():
+    """A list to keep short: every command is code that an attacker may reach."""
+    for name in ("qemu-virt", "rpi"):
+        config = (ROOT / f"build/uboot/{name}/.config").read_text()
+        commands = set(re.findall(r"(?m)^CONFIG_CMD_(\w+)=y$", config)) - {"WDT"}
+        assert commands == {"BOOTI", "BOOTM", "ECHO", "EXPORTENV", "FDT", "IMPORTENV", "ITEST",
+                            "MEMORY", "PART", "READ", "RUN", "SETEXPR", "SLEEP", "WRITE"}
+        for what in ("NET", "USB", "PCI", "EFI_LOADER", "FS_FAT", "VIDEO", "MTD", "TPM", "BOOTSTD"):
+            assert f"CONFIG_{what}=y" not in config, what
