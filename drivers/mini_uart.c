@@ -25,6 +25,7 @@
 #define MU_IIR   0x08 /* WO: clear FIFOs */
 #define MU_LCR   0x0c /* RW: line control */
 #define MU_MCR   0x10 /* RW: modem control */
+#define MU_LSR   0x14 /* RO: line status; reading it forgets an overrun */
 #define MU_CNTL  0x20 /* RW: receiver and transmitter on */
 #define MU_STAT  0x24 /* RO */
 #define MU_BAUD  0x28 /* RW: 16 bits: clock / (8 * (BAUD + 1)) */
@@ -94,6 +95,8 @@ static void mini_uart_irq(void *arg)
 	/* The line stays up, and brings us back, while there is more. */
 	while (count < sizeof(bytes) && read32(u->regs + MU_STAT) & STAT_RECEIVED)
 		bytes[count++] = (char)read32(u->regs + MU_IO);
+	/* One of the interrupt's bits that must be set may stand for an overrun. */
+	read32(u->regs + MU_LSR);
 	console_input(bytes, count);
 }
 

@@ -16,6 +16,7 @@ static struct {
 	unsigned int tx, drain; /* bytes in the FIFO; taken from it at each look */
 	char rx[FIFO_BYTES];
 	unsigned int rx_count;
+	bool overrun;
 	char sent[1000];
 	unsigned int sent_bytes, pins;
 } uart;
@@ -82,6 +83,9 @@ uint64_t model_read(const volatile void *addr, unsigned int bytes)
 		byte = uart.rx[0];
 		memmove(uart.rx, uart.rx + 1, --uart.rx_count);
 		return (unsigned char)byte;
+	case MU_LSR:
+		uart.overrun = false;
+		return 0;
 	case MU_CNTL:
 		return uart.cntl;
 	case MU_BAUD:
@@ -263,6 +267,9 @@ static void input_arrives(void **state)
 	receive("bytes!");
 	input_irq(input_arg);
 	assert_string_equal(received, "early bytes!");
+	uart.overrun = true;
+	input_irq(input_arg);
+	assert_false(uart.overrun);
 	assert_int_equal(uart.rx_count, 0);
 }
 
