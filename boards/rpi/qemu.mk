@@ -3,7 +3,8 @@
 # qemu_machine and tree.
 
 qemu       := build/deps/qemu10/bin/qemu-system-aarch64
-qemu_flags  = -M $(qemu_machine) -dtb $(qemu_tree_$(BOOT)) $(qemu_block_$(qemu_has_disk))
+# Single: the parked CPUs do not take the host's from the one that has work.
+qemu_flags  = -M $(qemu_machine) -accel tcg,thread=single -dtb $(qemu_tree_$(BOOT)) $(qemu_block_$(qemu_has_disk))
 qemu_block_y = -drive if=sd,format=raw,file=$(qemu_disk)
 
 # The tree's stdout-path is serial1, the mini-UART: QEMU's second.
