@@ -3,6 +3,7 @@
  * The command line, split into words in one copy of it: each word ends in a NUL, the next follows.
  * What they mean is in pith/bootargs.h. It is external input: any bytes are fine.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ int bootargs_argc;
 char **bootargs_argv;
 
 static char *words, *words_end; /* before "--" */
+static char *overrides, *overrides_end;
 
 enum word_kind { FOR_KERNEL, FOR_ENVIRONMENT, FOR_MAIN };
 
@@ -129,15 +131,41 @@ void bootargs_init(const char *line)
 	sort_words(end, bootargs_argv, environ);
 }
 
-const char *bootarg(const char *key)
+/* The last of a list's words with that key: its value, "" if it has none; NULL: no such word. */
+static const char *find(const char *list, const char *end, const char *key)
 {
 	const char *found = NULL;
 
-	for (const char *w = words; w < words_end; w += strlen(w) + 1) {
+	for (const char *w = list; w < end; w += strlen(w) + 1) {
 		size_t key_bytes = strcspn(w, "=");
 
 		if (key_is(w, key_bytes, key))
 			found = w[key_bytes] ? w + key_bytes + 1 : "";
 	}
 	return found;
+}
+
+const char *bootarg(const char *key)
+{
+	const char *found = find(overrides, overrides_end, key);
+
+	return found ? found : find(words, words_end, key);
+}
+
+int bootargs_override(char *list, size_t bytes)
+{
+	overrides = list;
+	overrides_end = list + bytes;
+	for (char *w = list; w < overrides_end; w += strlen(w) + 1) {
+		char key[64];
+		size_t key_bytes = strcspn(w, "=");
+
+		if (!w[key_bytes] || !key_bytes || key_bytes >= sizeof(key))
+			continue;
+		memcpy(key, w, key_bytes);
+		key[key_bytes] = '\0';
+		if (setenv(key, w + key_bytes + 1, 1))
+			return -ENOMEM;
+	}
+	return 0;
 }

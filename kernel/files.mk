@@ -23,6 +23,7 @@ $(obj)/kernel/place.o: flags := -fno-stack-protector
 # Devices that features bring.
 obj-$(FEAT_NET)   += kernel/netdev.o
 obj-$(FEAT_BLOCK) += kernel/block.o
+obj-$(FEAT_CONFIG) += kernel/config.o kernel/crc32.o
 
 # Randomness, with the primitives of Mbed TLS under it. Nothing of them is linked unless something
 # asks for random bytes.

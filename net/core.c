@@ -228,6 +228,15 @@ static void set_dns_servers(void)
 	}
 }
 
+/* The name to ask for addresses by: of ip=, or the device's own (pith/config.h). */
+static void set_hostname(void)
+{
+	const char *name = bootarg("hostname");
+
+	if (!ip_config.hostname[0] && name && strlen(name) < sizeof(ip_config.hostname))
+		strcpy(ip_config.hostname, name);
+}
+
 static int net_init(void)
 {
 	static netif_ext_callback_t callback;
@@ -240,6 +249,7 @@ static int net_init(void)
 	set_sizes(memory.total_bytes);
 	if (ip_config_parse(bootarg("ip"), &ip_config) < 0)
 		klog("net: bootarg ip=%s not understood, using DHCP", bootarg("ip"));
+	set_hostname();
 	random_init();
 
 	mutex_lock(&net_core);

@@ -141,3 +141,6 @@ $(foreach t,$(pi_tests),$(eval $(t)_NEEDS := dtbs))
 HOST_TESTS += sdhci sdhost
 sdhci_SRCS  := drivers/sd.c kernel/block.c
 sdhost_SRCS := drivers/sd.c kernel/block.c
+
+HOST_TESTS += config
+config_SRCS := kernel/config.c kernel/crc32.c kernel/bootargs.c

@@ -10,9 +10,18 @@
 #define PITH_BOOTARGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The value of key=..., "" for a bare key, NULL if absent; the last one wins. */
 const char *bootarg(const char *key);
+/*
+ * Words that go before the line's (boot only, before others read the environment): each key=value into
+ * the environment, and found first by bootarg().
+ *
+ * list     words, each ended by a NUL; stays in use
+ * Returns  0 or -ENOMEM (the environment may have some of them)
+ */
+int bootargs_override(char *list, size_t bytes);
 /* Copy and split the tree's bootargs (boot only). */
 void bootargs_init(const char *line);
 extern int bootargs_argc;

@@ -16,6 +16,11 @@
 #define INIT(fn) \
 	static int (*const init_entry_##fn)(void) __attribute__((used, section(".inits"))) = fn
 
+/* The same, before those of INIT: for what they read. */
+#define INIT_FIRST(fn)                                                                             \
+	static int (*const init_entry_##fn)(void) __attribute__((used, section(".inits.first"))) = \
+	    fn
+
 /* The linker script's bounds of section .inits. */
 typedef int (*init_fn)(void);
 extern const init_fn __inits_start[], __inits_end[];
