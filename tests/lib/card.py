@@ -10,7 +10,6 @@
 import fcntl
 import functools
 import pathlib
-import shutil
 import subprocess
 import sys
 
