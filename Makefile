@@ -41,7 +41,7 @@ SRCS     := $(patsubst $(app_dir)/%,%,$(wildcard $(app_dir)/*.c))
 VERSION  := $(or $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' 2>/dev/null)),0.1.0)
 
 # Goals that install what is missing before anything is built.
-setup := $(or $(if $(filter keys uboot fit sdcard flash,$(MAKECMDGOALS)) $(filter uboot,$(BOOT)),setup-disk), \
+setup := $(or $(if $(filter keys uboot fit sdcard flash,$(MAKECMDGOALS))$(filter uboot,$(BOOT)),setup-disk), \
 	$(if $(filter run debug deps dtbs,$(MAKECMDGOALS)),setup))
 
 # These build no app, so they need none.
