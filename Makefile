@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Pith: one C program, one bootable image. `make help` lists what can be done.
 #
-# One non-recursive make. An app's app.mk names its features (features.mk); features choose files
+# One non-recursive make. An app's app.mk names its features (apps/features.mk); features choose files
 # from the lists in each folder (files.mk); everything built goes to build/<app>/.
 
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
@@ -17,7 +17,7 @@ BOOT  ?= direct
 $(if $(wildcard boards/$(BOARD)/board.mk),,$(error There is no board $(BOARD). The boards here: \
 	$(patsubst boards/%/board.mk,%,$(wildcard boards/*/board.mk))))
 $(if $(filter-out direct uboot,$(BOOT)),$(error BOOT=$(BOOT): there are BOOT=direct and BOOT=uboot))
-include cross.mk features.mk tools/deps.lock boards/$(BOARD)/board.mk
+include cross.mk apps/features.mk tools/deps.lock boards/$(BOARD)/board.mk
 
 # V=1 shows whole commands.
 Q   := $(if $(V),,@)
@@ -102,7 +102,7 @@ include $(lists)
 objs := $(obj)/bundle.o $(obj)/version.o $(SRCS:%.c=$(obj)/app/%.o) $(addprefix $(obj)/,$(obj-y))
 
 # Before any object: the headers of the libraries. Changed rules, pins or patches rebuild everything.
-rules := Makefile cross.mk features.mk $(lists) $(app_dir)/app.mk tools/deps.lock $(wildcard net/*.patch)
+rules := Makefile cross.mk apps/features.mk $(lists) $(app_dir)/app.mk tools/deps.lock $(wildcard net/*.patch)
 first := $(foreach d,$(sort $(deps-y)),$(call dep,$(d))/.ready) $(setup)
 
 # A files.mk sets `flags` and `includes` of its own objects: $(obj)/net/%.o: includes += -I$(lwip)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The files of arch-aarch64/: obj-y always, obj-$(FEAT_...) with a feature (features.mk).
+# The files of arch-aarch64/: obj-y always, obj-$(FEAT_...) with a feature (apps/features.mk).
 obj-y += arch-aarch64/pagetable.o
 obj-y += arch-aarch64/head.o arch-aarch64/early.o arch-aarch64/vectors.o arch-aarch64/switch.o \
 	arch-aarch64/probe.o

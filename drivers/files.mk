@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The files of drivers/: obj-y always, obj-$(FEAT_...) with a feature (features.mk).
+# The files of drivers/: obj-y always, obj-$(FEAT_...) with a feature (apps/features.mk).
 
 obj-y += drivers/gic.o drivers/gicv2.o drivers/gicv3.o
 obj-y += drivers/timer.o

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The files of kernel/: obj-y always, obj-$(FEAT_...) with a feature (features.mk).
+# The files of kernel/: obj-y always, obj-$(FEAT_...) with a feature (apps/features.mk).
 obj-y += kernel/dt.o
 # 2 KB smaller, and a few per cent more instructions at boot: what is hot says so itself.
 $(obj)/kernel/dt.o: flags := -Os

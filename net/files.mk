@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The files of net/: obj-y always, obj-$(FEAT_...) with a feature (features.mk).
+# The files of net/: obj-y always, obj-$(FEAT_...) with a feature (apps/features.mk).
 
 net_objs := address.o checksum.o config.o core.o dns.o hostent.o interface.o memory.o netif.o option.o \
 	random.o siphash.o socket.o socket_tcp.o socket_udp.o status.o tables.o timers.o
