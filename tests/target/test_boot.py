@@ -105,14 +105,14 @@ def test_seeds_are_wiped_after_use():
 
 def test_bootargs_become_arguments_and_environment():
     with Qemu("tests/target/args", append='one NAME=value "two words" a.b=c -- three=3 NAME2') as m:
-        assert m.expect(r"argv: (.*)")[1] == "args|one|two words|three=3|NAME2"
-        assert m.expect(r"NAME: (.*)")[1] == "value"
+        assert m.expect(r"argv: (.*)\n")[1] == "args|one|two words|three=3|NAME2"
+        assert m.expect(r"NAME: (.*)\n")[1] == "value"
 
 
 @pytest.mark.parametrize("how,status", [("return", 3), ("exit", 4), ("_exit", 5)])
 def test_the_exit_status_is_visible_and_the_machine_off(how, status):
     with Qemu("tests/target/args", append=f"-- {how}") as m:
-        assert int(m.expect(r"exit status (\d+)")[1]) == status
+        assert int(m.expect(r"exit status (\d+)\n")[1]) == status
         assert m.wait() == 0
 
 
