@@ -61,7 +61,7 @@ def test_dhcp_address_gateway_and_name_server():
             "--host-record=printer.test,10.0.0.77") as said:
         with Qemu(peer.APP, within=ns.enter, devices=tap) as m:
             address = m.expect(r"eth0: address ([\d.]+)/24 by DHCP, gateway 10\.0\.0\.9")[1]
-            assert f"DHCPACK(tap0) {address}" in said()
+            wait_for(said, re.escape(f"DHCPACK(tap0) {address}"))   # its log may be late
             m.expect("peer: ready")
             with peer.control(ns, address) as c:
                 assert c.all("configuration", "dhcp") == ["bound"]
@@ -109,7 +109,7 @@ def test_dhcp_refused_lease_is_given_up():
             with dnsmasq(ns, "--dhcp-range=10.0.0.70,10.0.0.80,2m", "--dhcp-authoritative") as said:
                 m.expect("eth0: no IPv4 address")
                 m.expect(r"eth0: address 10\.0\.0\.7\d/24 by DHCP")
-                assert "DHCPNAK" in said()
+                wait_for(said, "DHCPNAK")
 
 
 @pytest.mark.parametrize("ip, address, gateway, dns, hostname", [
@@ -158,7 +158,7 @@ def test_names():
         assert addresses("many.test 4")
         assert c.all("lookup none.test 4", "error")
         assert c.all("lookup none.test 0", "error")
-        assert "query[AAAA] six.test" in said()
+        wait_for(said, re.escape("query[AAAA] six.test"))
 
 
 def test_no_name_server():
