@@ -160,8 +160,10 @@ int bootargs_override(char *list, size_t bytes)
 		char key[64];
 		size_t key_bytes = strcspn(w, "=");
 
-		if (!w[key_bytes] || !key_bytes || key_bytes >= sizeof(key))
+		if (!w[key_bytes] || !key_bytes || key_bytes >= sizeof(key)) {
+			klog("configuration: \"%.40s\" is no key=value", w);
 			continue;
+		}
 		memcpy(key, w, key_bytes);
 		key[key_bytes] = '\0';
 		if (setenv(key, w + key_bytes + 1, 1))
