@@ -154,8 +154,11 @@ FORCE:
 
 image: $(build)/Image
 
+# picolibc's printf without doubles is a third as large. Only an app can have any: we print none.
+printf = $(if $(shell tools/doubles $(SRCS:%.c=$(obj)/app/%.o)),,-Wl$(comma)--defsym=vfprintf=__i_vfprintf)
+
 # Large FILES may put the data out of reach of the cheap workaround (cross.mk).
-link = $(CC) $(call link_flags,$(1)) -Wl,-T,arch-aarch64/image.lds -Wl,-Map,$(build)/image.map \
+link = $(CC) $(call link_flags,$(1)) $(printf) -Wl,-T,arch-aarch64/image.lds -Wl,-Map,$(build)/image.map \
 	-o $@ $(objs) $(libs)
 
 $(build)/image.elf: $(objs) arch-aarch64/image.lds $(lists)

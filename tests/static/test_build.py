@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from build import ROOT, build, git_files, make
+from qemu import Qemu
 
 HELLO = (ROOT / "apps/hello/main.c").read_text()
 
@@ -109,6 +110,24 @@ def test_no_dependency_file_names_a_foreign_path(name):
 def test_a_foreign_path_would_be_seen():
     text = "build/x.o: kernel/main.c \\\n /usr/aarch64-linux-gnu/include/stdio.h kernel/include/pith/log.h\n"
     assert foreign(text, ROOT) == ["/usr/aarch64-linux-gnu/include/stdio.h"]
+
+
+PRINTS = {    # without a double anywhere; one that only reads a double from memory and passes it on
+    "%d %lld %zu %jd %hhx %p": ("-1, 1LL << 40, sizeof(int), (intmax_t)-5, 0x1ff, (void *)0x10",
+                                "-1 1099511627776 4 -5 ff 0x10", "__i_vfprintf"),
+    "%.2f %g": ("measured[0], measured[1]", "3.25 1e+20", "__d_vfprintf"),
+}
+
+
+@pytest.mark.parametrize("fmt", PRINTS)
+def test_only_programs_with_doubles_have_a_printf_with_doubles(app, fmt):
+    values, printed, printf = PRINTS[fmt]
+    folder = app("prints", "", {"main.c": "#include <stdint.h>\n#include <stdio.h>\n\n"
+                                "double measured[] = {3.25, 1e20};\n\nint main(void)\n{\n"
+                                f'\tprintf("{fmt}\\n", {values});\n\treturn 0;\n}}\n'})
+    with Qemu(image=build(folder) / "Image") as machine:
+        machine.expect(f"^{re.escape(printed)}$")
+    assert symbols(built(folder)) & {"__i_vfprintf", "__d_vfprintf"} == {printf}
 
 
 # --- The link --------------------------------------------------------------------------------
