@@ -9,9 +9,9 @@
  *	BODY    the request's body arrives              -- last byte        -> answer
  *	answer  sent at once if the socket takes it     -- all sent         -> IDLE, or next HEAD
  *	SEND    the rest of the answer waits for room   -- all sent         -> IDLE, or next HEAD
- *	LINGER  refused amid a request: the answer is sent, and what still comes is thrown away for
- *a moment, as closing with unread bytes resets the connection and may destroy the answer (RFC
- *9112, 9.6)
+ *	LINGER  refused amid a request, or http_last(): the answer is sent, and what still comes is
+ *		thrown away for a moment, as closing with unread bytes resets the connection and may
+ *		destroy the answer (RFC 9112, 9.6)
  *
  * Buffers: the server has one for what comes in (struct head) and one for generated answers. A
  * connection gets its own copy only of what must outlive the event that brought it: an incomplete
@@ -88,6 +88,7 @@ struct conn {
 	bool keep_alive;
 	bool linger;
 	bool answered;
+	void (*gone)(void); /* http_last() */
 };
 
 struct text {
@@ -175,8 +176,11 @@ static const char *reason(int status)
 	    {405, "Method Not Allowed"},
 	    {408, "Request Timeout"},
 	    {409, "Conflict"},
+	    {411, "Length Required"},
+	    {412, "Precondition Failed"},
 	    {413, "Content Too Large"},
 	    {414, "URI Too Long"},
+	    {415, "Unsupported Media Type"},
 	    {417, "Expectation Failed"},
 	    {422, "Unprocessable Content"},
 	    {431, "Request Header Fields Too Large"},
@@ -249,6 +253,8 @@ static void conn_close(struct conn *c)
 	list_add_head(&s->unused, &c->link);
 	s->stats.connections_now--;
 	s->accept_again_ms = s->now_ms;
+	if (c->gone)
+		c->gone();
 }
 
 static void conn_lost_for_memory(struct conn *c)
@@ -388,14 +394,14 @@ static void answer_bytes(struct conn *c, int status, const char *type, const voi
 static void answer_error(struct conn *c, int status)
 {
 	struct http_server *s = c->server;
-	int count;
 
 	if (status == 405)
 		http_add_header(&c->request, "Allow",
 		                c->parser.method == HTTP_POST ? "GET, HEAD" : "POST");
-	count = snprintf(s->body, s->body_capacity, "%d %s\n", status, reason(status));
-
-	answer_bytes(c, status, "text/plain", s->body, (size_t)count, false);
+	if (s->body_error || s->body_used == 0)
+		s->body_used =
+		    (size_t)snprintf(s->body, s->body_capacity, "%d %s\n", status, reason(status));
+	answer_bytes(c, status, "text/plain", s->body, s->body_used, false);
 }
 
 /* Answer amid a request: what still comes of it cannot be told from the next one. */
@@ -512,6 +518,15 @@ const char *http_header(const struct http_request *rq, const char *name)
 		    strncasecmp(h->bytes + h->headers[i].name, name, count) == 0)
 			return h->bytes + h->headers[i].value;
 	return NULL;
+}
+
+void http_last(struct http_request *rq, void (*gone)(void))
+{
+	struct conn *c = conn_of(rq);
+
+	c->keep_alive = false;
+	c->linger = true;
+	c->gone = gone;
 }
 
 /* --- Files ----------------------------------------------------------------------------------- */
@@ -663,9 +678,10 @@ static void answer(struct conn *c)
 	const struct http_route *route = c->request.route;
 	int status = c->refuse_status;
 
-	fresh_answer(s);
-	if (status == 0)
+	if (status == 0) {
+		fresh_answer(s);
 		status = route->directory ? answer_file(c) : route->respond(&c->request);
+	}
 	end_request(c);
 	assert(c->answered == (status == 0));
 	if (status)

@@ -59,7 +59,7 @@ void *__wrap_realloc(void *old, size_t bytes)
 /* --- The server under test ------------------------------------------------------------------- */
 
 static struct http_server *server;
-static int begun, ended;
+static int begun, ended, gone;
 static uint32_t body_sum;
 static char folder[] = "/tmp/pith-http-XXXXXX";
 
@@ -113,6 +113,7 @@ static int upload_begin(struct http_request *rq)
 {
 	if (http_header(rq, "X-Refuse")) {
 		http_add_header(rq, "WWW-Authenticate", "Bearer");
+		http_printf(rq, "who are %s?\n", "you");
 		return 401;
 	}
 	begun++;
@@ -127,8 +128,10 @@ static int upload_body(struct http_request *rq, const void *bytes, size_t count)
 
 	assert_ptr_equal(rq->user, &body_sum);
 	for (size_t i = 0; i < count; i++) {
-		if (b[i] == '!')
+		if (b[i] == '!') {
+			http_printf(rq, "no shouting\n");
 			return 422;
+		}
 		body_sum = body_sum * 31 + b[i];
 	}
 	return 0;
@@ -147,6 +150,18 @@ static void upload_ended(struct http_request *rq)
 	ended++;
 }
 
+static void is_gone(void)
+{
+	gone++;
+}
+
+static int last(struct http_request *rq)
+{
+	http_last(rq, is_gone);
+	http_printf(rq, "bye");
+	return http_reply(rq, 200, "text/plain");
+}
+
 static struct http_route routes[] = {
     {.path = "/echo", .prefix = true, .respond = echo},
     {.path = "/fixed", .respond = fixed},
@@ -161,6 +176,7 @@ static struct http_route routes[] = {
      .begin = upload_begin,
      .body = upload_body,
      .ended = upload_ended},
+    {.path = "/last", .respond = last},
     {.path = "/both", .respond = fixed},
     {.path = "/both", .post = true, .respond = fixed},
     {.path = "/www/", .prefix = true, .directory = folder},
@@ -177,7 +193,7 @@ static void start(struct http_config config)
 static int begin_plain(void **state)
 {
 	(void)state;
-	begun = ended = 0;
+	begun = ended = gone = 0;
 	start((struct http_config){.etag = "abc"});
 	return 0;
 }
@@ -702,7 +718,41 @@ static void refusal_is_readable(void **state)
 	r = collect(fd);
 	assert_int_equal(status_of(&r), 401);
 	assert_true(has(&r, "WWW-Authenticate: Bearer\r\n") && r.closed);
+	assert_string_equal(body_of(&r), "who are you?\n");
 	drop(&r);
+	close(fd);
+	r = ask("POST /upload HTTP/1.1\r\n" HOST "X-Refuse: 1\r\nContent-Length: 0\r\n\r\n");
+	assert_true(has(&r, "WWW-Authenticate: Bearer\r\n") && !r.closed);
+	assert_string_equal(body_of(&r), "who are you?\n");
+	drop(&r);
+	r = ask("POST /upload HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nabc!");
+	assert_int_equal(status_of(&r), 422);
+	assert_string_equal(body_of(&r), "no shouting\n");
+	drop(&r);
+	expect_status("GET /teapot HTTP/1.1\r\n" HOST "\r\n", 418);
+}
+
+/* The last answer is whole, nothing behind it is answered, and that the client has it is told once. */
+static void last_answer(void **state)
+{
+	int fd = connect_client(0);
+	struct reply r;
+
+	(void)state;
+	put_string(fd, "GET /last HTTP/1.1\r\n" HOST "\r\nGET /fixed HTTP/1.1\r\n" HOST "\r\n");
+	r = collect(fd);
+	assert_true(has(&r, "Connection: close\r\n") && r.closed);
+	assert_string_equal(body_of(&r), "bye");
+	drop(&r);
+	assert_int_equal(gone, 0);
+	close(fd);
+	step();
+	assert_int_equal(gone, 1);
+	assert_int_equal(stats().connections_now, 0);
+	fd = connect_client(0); /* one that does not close */
+	put_string(fd, "GET /last HTTP/1.1\r\n" HOST "\r\n");
+	while (gone == 1)
+		assert_int_equal(http_step(server, 100), 0);
 	close(fd);
 }
 
@@ -1112,6 +1162,7 @@ int main(void)
 	    PLAIN(limits),
 	    PLAIN(uploads),
 	    PLAIN(refusal_is_readable),
+	    PLAIN(last_answer),
 	    PLAIN(files),
 	    PLAIN(slow_reader),
 	    PLAIN(file_shrinks),

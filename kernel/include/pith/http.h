@@ -65,13 +65,14 @@ struct http_request {
  * to a path ending in '/'; name.gz instead of name if it is there and the client takes gzip).
  *
  * Otherwise respond is called when the whole request is here. It answers by http_reply() or
- * http_reply_static() and returns their result, or returns a status to answer with (404, ...),
- * without a body of its own. HEAD goes the way of GET: the body is counted but not sent.
+ * http_reply_static() and returns their result, or returns a status to answer with (404, ...); its
+ * text is then what was written, or else the status itself. HEAD goes the way of GET: the body is
+ * counted but not sent.
  *
  * A body is accepted by routes with a body callback only, up to body_max bytes, and handed over as
  * it arrives, in pieces of at most HTTP_HEAD_BYTES. begin, if there, is called before the first
  * piece (and before 100 Continue), body for each; anything but 0 refuses the request with that
- * status. ended, if there, is called exactly once for each begin that returned 0: after respond, or
+ * status, and the text that was written. ended, if there, is called exactly once for each begin that returned 0: after respond, or
  * when the request was refused or its connection lost on the way.
  *
  * Callbacks may block, but everybody waits meanwhile. They must not close the server.
@@ -148,6 +149,11 @@ int http_reply(struct http_request *rq, int status, const char *type);
 /* Answer with bytes that are never changed nor freed; they are not copied. */
 int http_reply_static(struct http_request *rq, int status, const char *type, const void *bytes,
                       size_t count);
+/*
+ * In respond: this answer is the last of its connection. gone is called when the client has it: when
+ * it has closed its end, or has not done so within 2 s, or the connection is lost.
+ */
+void http_last(struct http_request *rq, void (*gone)(void));
 
 /* Since http_open. */
 struct http_stats {
