@@ -44,8 +44,10 @@ $(uboots:%=build/uboot/%/boot.env): build/uboot/%/boot.env: boards/%/uboot.env b
 # As old as its unpacking, which is only done again when something is different.
 $(uboot_src)/Makefile: | $(uboot_src)/.ready ;
 
+# It names files by their whole paths: in a tree that was moved or copied it is made anew.
 $(uboots:%=build/uboot/%/.config): build/uboot/%/.config: boards/uboot.config \
-		boards/%/uboot.config $(uboot_src)/Makefile
+		boards/%/uboot.config $(uboot_src)/Makefile \
+		$(if $(shell grep -Lsw '$(CURDIR)/build/uboot' build/uboot/*/.config),FORCE)
 	$(call say,CONFIG,build/uboot/$*)
 	@mkdir -p $(@D)
 	$(Q)$(uboot_make) $(uboot_base_$*) < /dev/null

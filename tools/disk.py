@@ -34,7 +34,7 @@ STATE = (DATA, DATA + UNIT)
 CONFIG = (DATA + 2 * UNIT, DATA + 3 * UNIT)
 CRASH = DATA + 4 * UNIT
 
-STATE_NAMES = ("act", "bad", "left", "minver", "seq", "try", "why")
+STATE_NAMES = ("act", "bad", "faults", "left", "minver", "prev", "retry", "seq", "try", "why")
 CONFIG_BYTES = 4096
 
 
@@ -85,8 +85,8 @@ def unpack_state(sector):
 
 def first_state(version_cell):
     """What a new card starts with: both slots have the same image, known to work."""
-    return dict(act="A", bad="0", left="0", minver=f"{version_cell:x}", seq="1", why="none",
-                **{"try": "none"})
+    return dict(act="A", bad="0", faults="0", left="0", minver=f"{version_cell:x}", prev="none",
+                retry="0", seq="1", why="none", **{"try": "none"})
 
 
 # --- Configuration: CRC, sequence number, text ---------------------------------------------------

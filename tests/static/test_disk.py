@@ -4,6 +4,7 @@ refuse."""
 import importlib.machinery
 import importlib.util
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -194,6 +195,17 @@ def test_both_copies_of_the_state_are_valid(card):
         for at in disk.STATE:
             f.seek(at)
             assert disk.unpack_state(f.read(disk.SECTOR)) == disk.first_state(0x402003)
+
+
+def test_u_boot_reads_and_writes_what_the_state_has():
+    """What one of its lists lacks would be lost at the next write."""
+    script = (ROOT / "boards/boot.env").read_text()
+    lists = re.findall(r"env (?:import|export) -c (?:-s 200 )?\$\{\w+\}(?: 200)? ([a-z ]+?)(?:;| &&)",
+                       script)
+    assert lists.count("seq") == 2
+    rest = [names.split() for names in lists if names != "seq"]
+    assert rest == [list(disk.STATE_NAMES)] * 3, "imported from either copy, exported"
+    assert list(disk.STATE_NAMES) == sorted(disk.STATE_NAMES), "as env export sorts them"
 
 
 # --- Configuration ----------------------------------------------------------------------------------

@@ -212,13 +212,14 @@ def test_no_disk_no_prompt(tmp_path, card):
 
 def test_a_trial_is_counted_and_rolled_back(card):
     card.slot("B", card.signed("1.1.0"))
-    card.state(act="A", try_="B", left=3)
+    card.state(act="A", try_="B", left=3, bad="1", why="network", retry=2, faults=4)
     for left in (2, 1, 0):
         assert f"pith.act=A pith.try=B pith.left={left}" in boots(card, "B")
         assert card.newest()["left"] == str(left)
     boots(card, "A")
     s = card.newest()
     assert (s["act"], s["try"], s["bad"], s["why"]) == ("A", "none", cell("1.1.0"), "unconfirmed")
+    assert (s["retry"], s["faults"]) == ("0", "4"), "the faults are those of the image in A"
     boots(card, "A")
     assert card.newest() == s
 
@@ -245,7 +246,36 @@ def test_a_damaged_trial_falls_back_at_once(card):
     card.slot("B", flipped(0.5)(card))
     card.state(act="A", try_="B", left=3)
     boots(card, "A")
-    assert (card.newest()["try"], card.newest()["why"]) == ("none", "damaged")
+    s = card.newest()
+    assert (s["try"], s["left"], s["why"], s["bad"]) == ("none", "0", "damaged", "0")
+
+
+def test_a_trial_below_the_least_version_falls_back_and_says_which(card):
+    card.slot("B", card.signed("0.9.0"))
+    card.state(act="A", try_="B", left=3, minver=disk.version_cell("1.0.0"))
+    boots(card, "A")
+    s = card.newest()
+    assert (s["try"], s["why"], s["bad"]) == ("none", "damaged", cell("0.9.0"))
+
+
+def test_where_the_active_slot_is_damaged_the_other_takes_its_place(card):
+    """The old one is kept in mind as one that worked: perhaps it could only not be read this once."""
+    card.slot("B", card.signed("1.1.0"))
+    card.state(act="B", bad=7, why="panic", faults=2, retry=1, prev="none")
+    card.slot("B", BAD_SECTOR)
+    boots(card, "A")
+    s = card.newest()
+    del s["seq"]
+    assert s == dict(act="A", bad="0", faults="0", left="0", minver="0", prev="B", retry="0",
+                     why="damaged", **{"try": "none"})
+
+
+def test_what_is_piths_is_kept(card):
+    card.slot("B", card.signed("1.1.0"))
+    card.state(act="A", try_="B", left=3, prev="B", faults=3, retry=4, bad=5, why="network")
+    boots(card, "B")
+    s = card.newest()
+    assert (s["prev"], s["faults"], s["retry"], s["bad"], s["why"]) == ("B", "3", "4", "5", "network")
 
 
 def test_below_the_least_version_nothing_boots(card):
@@ -298,6 +328,7 @@ def test_a_lost_state_is_made_again(card, versions):
     slot, expected = LOST[versions]
     boots(card, slot)
     s = card.newest()
+    expected = dict(bad="0", faults="0", left="0", prev="none", retry="0", why="none") | expected
     assert {k: s[k] for k in expected} == expected | {"minver": cell(expected["minver"])}
 
 
