@@ -144,3 +144,6 @@ sdhost_SRCS := drivers/sd.c kernel/block.c
 
 HOST_TESTS += config
 config_SRCS := kernel/config.c kernel/crc32.c kernel/bootargs.c
+
+HOST_TESTS += health
+health_SRCS := kernel/recovery.c
