@@ -12,6 +12,7 @@
 #include <pith/irq.h>
 #include <pith/log.h>
 #include <pith/time.h>
+#include "hooks.h"
 
 #define LINE_BYTES 256u  /* a longer line is cut */
 #define RING_BYTES 8192u /* a power of two */
@@ -85,6 +86,12 @@ void klog_flush(void)
 	irq_restore(flags);
 }
 
+void __attribute__((weak)) crash_log(const char *line, size_t bytes)
+{
+	(void)line;
+	(void)bytes;
+}
+
 void klog(const char *fmt, ...)
 {
 	char line[LINE_BYTES];
@@ -101,6 +108,7 @@ void klog(const char *fmt, ...)
 
 	flags = irq_save();
 	append(line, count);
+	crash_log(line, count);
 	klog_flush();
 	irq_restore(flags);
 }

@@ -2,11 +2,11 @@
 /* The machine: what it is, why it was reset, ending and restarting it; what image this is. */
 #include <stddef.h>
 #include <pith/console.h>
-#include <pith/console.h>
 #include <pith/dt.h>
 #include <pith/irq.h>
 #include <pith/log.h>
 #include <pith/machine.h>
+#include "hooks.h"
 
 #define MAX_POWER 4 /* firmware and watchdogs */
 
@@ -32,7 +32,13 @@ static void __attribute__((noreturn)) stop(const char *why)
 		__asm__ volatile("wfi");
 }
 
-void machine_off(void)
+bool __attribute__((weak)) health_end(enum machine_end how)
+{
+	(void)how;
+	return false;
+}
+
+static void __attribute__((noreturn)) power_off(void)
 {
 	console_seize(); /* from a thread that will not write on */
 	for (size_t i = 0; i < MAX_POWER && powers[i]; i++)
@@ -50,12 +56,24 @@ void machine_reset(void)
 	stop("this machine cannot reset itself; stopped");
 }
 
+void machine_off(void)
+{
+	health_end(MACHINE_OFF);
+	power_off();
+}
+
+void machine_restart(void)
+{
+	health_end(MACHINE_RESTART);
+	machine_reset();
+}
+
 void machine_exit(int status)
 {
+	health_end(MACHINE_EXIT);
 	irq_save(); /* nobody else is to say anything after this line */
 	klog("exit status %d", status & 0xff);
-	console_seize();
-	machine_off();
+	power_off();
 }
 
 const char *machine_model(void)

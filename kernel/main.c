@@ -16,6 +16,7 @@
 #include <pith/log.h>
 #include <pith/machine.h>
 #include <pith/page.h>
+#include "hooks.h"
 #include "sched.h"
 
 int main(int argc, char **argv);
@@ -98,6 +99,10 @@ static void *main_thread(void *arg)
 	exit(main(bootargs_argc, bootargs_argv));
 }
 
+void __attribute__((weak)) crash_begin(void)
+{
+}
+
 void kernel_main(void)
 {
 	int irqchips, timers;
@@ -107,6 +112,7 @@ void kernel_main(void)
 	threads_init();               /* this context becomes the idle thread */
 	memory_init();                /* pages and malloc */
 	bootargs_init(dt_bootargs()); /* words for us, environment, argv */
+	crash_begin();                /* what is said from here on survives a reset */
 	irqchips = drivers_probe(DRV_IRQCHIP);
 	timers = drivers_probe(DRV_TIMER);
 	drivers_probe(DRV_SUPPLY);

@@ -12,6 +12,7 @@
 #include <pith/irq.h>
 #include <pith/log.h>
 #include <pith/machine.h>
+#include "hooks.h"
 #include "sched.h"
 
 #define BACKTRACE_MAX 24
@@ -26,6 +27,7 @@ void report_begin(void)
 		break;
 	case 1: /* the report itself failed: what it printed so far must do */
 		console_write("\npanic inside panic\n", 20);
+		health_end(MACHINE_PANIC);
 		machine_reset();
 	default:
 		boot_stop(STOP_EXCEPTION);
@@ -83,7 +85,7 @@ void report_end(void)
 {
 	const char *what = bootarg("panic");
 
-	if (what && !strcmp(what, "halt")) {
+	if (!health_end(MACHINE_PANIC) && what && !strcmp(what, "halt")) {
 		klog("halted");
 		for (;;)
 			__asm__ volatile("wfi");

@@ -12,8 +12,15 @@ struct machine_power {
 	void (*reset)(void); /* the same */
 };
 void machine_power_register(const struct machine_power *p);
-/* Never return: if nothing can, say so and WFI for ever with interrupts masked. */
+/*
+ * These never return: if nothing can, they say so and WFI for ever with interrupts masked.
+ *
+ * machine_restart() is a reset that was asked for: where resets are counted (pith/health.h), it is no
+ * failure. Thread context, as machine_off(); both may write to the disk. machine_reset() is for when
+ * things went wrong: any context, at once.
+ */
 void machine_off(void) __attribute__((noreturn));
+void machine_restart(void) __attribute__((noreturn));
 void machine_reset(void) __attribute__((noreturn));
 /* The program has ended: say "exit status N" (the low 8 bits, as a parent would see) and power off. */
 void machine_exit(int status) __attribute__((noreturn));
