@@ -165,9 +165,9 @@ $(build)/image.elf: $(objs) arch-aarch64/image.lds $(lists)
 	$(call say,LINK,$@)
 	$(Q)$(call link,adr) 2>/dev/null || $(call link,full)
 
-$(build)/Image: $(build)/image.elf
+$(build)/Image: $(build)/image.elf tools/image
 	$(call say,IMAGE,$@)
-	$(Q)$(OBJCOPY) -O binary $< $@
+	$(Q)tools/image $< $@
 
 # The disk is the card when that is booted from.
 boot_what_direct = $(build)/Image

@@ -3,7 +3,6 @@
 
 CROSS   := aarch64-linux-gnu-
 CC      := $(CROSS)gcc
-OBJCOPY := $(CROSS)objcopy
 NM      := $(CROSS)nm
 HOSTCC  := gcc
 qemu    := qemu-system-aarch64
@@ -41,7 +40,7 @@ c_flags   = -std=gnu11 $(arch_flags) $(code_flags) $(repro_flags) $(system_inclu
 	-include kernel/include/pith/hidden.h
 asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes)
 
-# Only relative relocations may be left (-z text), which head.S applies itself. The sections that
+# Only relative relocations may be left (-z text), which the image applies itself. The sections that
 # are read-only after relocation are protected by our page tables, so the linker's own layout for
 # it (relro) is off.
 #

@@ -19,27 +19,32 @@
 
 #define FDT_MAGIC          0xd00dfeedu
 #define FDT_BYTES_MAX      0x200000u /* booting.rst: "must not exceed 2 megabytes" */
-#define R_AARCH64_RELATIVE 1027
 #define LEVEL3_BYTES       UINT64_C(0x200000) /* what a table of level 3 maps */
 
 struct boot_info boot_info __attribute__((section(".handover")));
 uint32_t boot_stop_reason __attribute__((section(".data")));
 
-struct rela {
-	uint64_t offset, info, addend;
-};
-
-int relocate_image(uint64_t base)
+/*
+ * The table is RELR (generic ELF specification, "Relative Relocation Table"), behind the data, ended by
+ * a zero: an even word is the offset of a word to relocate; an odd one has bits 1 to 63 for the 63
+ * words behind the last one spoken of.
+ */
+void relocate_image(uint64_t base, uint64_t distance)
 {
-	const struct rela *r = (const void *)image_here(base, __rela_start);
-	const struct rela *end = (const void *)image_here(base, __rela_end);
+	volatile uint64_t *word = (volatile uint64_t *)base;
 
-	for (; r < end; r++) {
-		if ((uint32_t)r->info != R_AARCH64_RELATIVE)
-			return -1;
-		*(volatile uint64_t *)(base + r->offset) = base + r->addend;
+	for (const uint64_t *entry = (const uint64_t *)__data_end; *entry; entry++) {
+		if (!(*entry & 1)) {
+			word = (volatile uint64_t *)(base + *entry);
+			*word++ += distance;
+			continue;
+		}
+		for (unsigned int bit = 1; bit < 64; bit++) {
+			if (*entry >> bit & 1)
+				word[bit - 1] += distance;
+		}
+		word += 63;
 	}
-	return 0;
 }
 
 static uint64_t *new_table(void)
@@ -115,8 +120,7 @@ uint64_t early_main(uint64_t base, uint64_t dtb, uint64_t entry_el)
 	if (base % PAGE_BYTES || base + image_bytes() > PAGETABLE_VA_END)
 		boot_stop(STOP_NO_ROOM);
 	tree_bytes = check_tree(dtb, base, base + image_bytes());
-	if (relocate_image(base))
-		boot_stop(STOP_RELOCATION);
+	relocate_image(base, base);
 
 	boot_info.dtb = dtb;
 	boot_info.dtb_bytes = tree_bytes;

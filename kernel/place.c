@@ -197,8 +197,7 @@ static void copy_image(uint64_t base)
 	__asm__ volatile("dsb ishst\n\tisb" ::: "memory"); /* new entries before their first use */
 	memcpy((void *)base, __image_start, (size_t)(__data_end - __image_start));
 	memcpy((void *)image_here(base, index), index, index_bytes);
-	if (relocate_image(base))
-		boot_stop(STOP_RELOCATION);
+	relocate_image(base, base - (uint64_t)__image_start);
 }
 
 /* Once, where the image stays: nothing that has run so far has variables there. */

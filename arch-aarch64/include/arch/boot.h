@@ -35,7 +35,7 @@
 #define EARLY_STACK_BYTES 2048
 
 /* enum boot_stop below, for vectors.S */
-#define STOP_EXCEPTION_CODE 8
+#define STOP_EXCEPTION_CODE 7
 
 #ifndef __ASSEMBLY__
 #include <stdbool.h>
@@ -49,8 +49,7 @@ enum boot_stop {
 	STOP_TREE_BROKEN = 3,  /* the tree's structure is damaged (dt_error() in the debugger) */
 	STOP_NO_ROOM = 4,      /* the image does not fit the memory that it was loaded into */
 	STOP_NO_CONSOLE = 5,   /* the tree names no console that a driver knows */
-	STOP_RELOCATION = 6,   /* a relocation of unknown type: the image is damaged */
-	STOP_TABLES = 7,       /* no room for translation tables */
+	STOP_TABLES = 6,       /* no room for translation tables */
 	STOP_EXCEPTION =
 	    STOP_EXCEPTION_CODE, /* a fault before there was a console; ESR in x1, ELR in x2, FAR in x3 */
 };
@@ -99,8 +98,11 @@ void early_map(uint64_t root, uint64_t start, uint64_t end, uint64_t attributes)
 void mmu_enter(uint64_t root, uint64_t entry, uint64_t sp, uint64_t moved_bytes)
     __attribute__((noreturn));
 
-/* Apply the image's relative relocations to the copy of it at base. 0, or -1: unknown type. */
-int relocate_image(uint64_t base);
+/*
+ * Relocate a copy of the image at base whose addresses are for another place, `distance` below it. The
+ * table is this image's own: before bss is zeroed.
+ */
+void relocate_image(uint64_t base, uint64_t distance);
 
 /* First code with the MMU on (kernel/place.c): move to a random place, final tables. */
 void place_image(void) __attribute__((noreturn));

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 extern char __image_start[], __text_end[], __rodata_end[], __data_end[], __image_end[];
-extern char __relro_start[], __rela_start[], __rela_end[];
+extern char __relro_start[];
 extern char __bss_start[], __bss_end[];
 extern char __boot_stack_guard[], __boot_stack_top[];
 extern char __irq_stack_guard[], __irq_stack_top[];
