@@ -9,6 +9,7 @@ static struct block_device *devices, **devices_end = &devices;
 void block_register(struct block_device *dev)
 {
 	mutex_init(&dev->lock);
+	dev->protected = NULL;
 	dev->next = NULL;
 	*devices_end = dev;
 	devices_end = &dev->next;
@@ -43,6 +44,24 @@ int block_read(struct block_device *dev, uint64_t lba, uint32_t count, void *buf
 	return err;
 }
 
+void block_protect(struct block_device *dev, struct block_range *r)
+{
+	mutex_lock(&dev->lock);
+	r->next = dev->protected;
+	dev->protected = r;
+	mutex_unlock(&dev->lock);
+}
+
+/* Both are on the device, so that no sum wraps. */
+static bool is_protected(const struct block_device *dev, uint64_t lba, uint32_t count)
+{
+	for (const struct block_range *r = dev->protected; r; r = r->next) {
+		if (lba < r->lba + r->blocks && r->lba < lba + count)
+			return true;
+	}
+	return false;
+}
+
 int block_write(struct block_device *dev, uint64_t lba, uint32_t count, const void *buf)
 {
 	int err;
@@ -54,7 +73,7 @@ int block_write(struct block_device *dev, uint64_t lba, uint32_t count, const vo
 	if (count == 0)
 		return 0;
 	mutex_lock(&dev->lock);
-	err = dev->write(dev, lba, count, buf);
+	err = is_protected(dev, lba, count) ? -EPERM : dev->write(dev, lba, count, buf);
 	mutex_unlock(&dev->lock);
 	return err;
 }

@@ -7,34 +7,13 @@
 #include <pith/bootargs.h>
 #include <pith/config.h>
 #include <pith/crc32.h>
+#include <pith/disk.h>
 #include <pith/init.h>
 #include <pith/log.h>
-
-#define MBR_ENTRIES 446 /* four of 16 bytes; type at 4, first sector at 8, sectors at 12 */
-#define TYPE_FAT    0x0c
-#define TYPE_DATA   0xda
-#define UNIT_BYTES  (4u << 20) /* what an interrupted write can damage on a card */
-#define CONFIG_UNIT 2          /* of partition 4: units 2 and 3 */
 
 static uint32_t little_endian32(const uint8_t *p)
 {
 	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-uint64_t config_data_partition(struct block_device *disk, uint8_t *buf)
-{
-	static const uint8_t types[4] = {TYPE_FAT, TYPE_DATA, TYPE_DATA, TYPE_DATA};
-	const uint8_t *entry = buf + MBR_ENTRIES;
-
-	if (disk->block_bytes != 512 || block_read(disk, 0, 1, buf))
-		return 0;
-	if (buf[510] != 0x55 || buf[511] != 0xaa)
-		return 0;
-	for (int i = 0; i < 4; i++) {
-		if (entry[16 * i + 4] != types[i])
-			return 0;
-	}
-	return little_endian32(entry + 16 * 3 + 8);
 }
 
 static bool is_whole(const uint8_t *copy)
@@ -69,56 +48,52 @@ static size_t lines_to_words(char *text)
 	return bytes;
 }
 
-static int read_copies(struct block_device *disk, uint64_t data_lba,
-                       uint8_t copies[2][CONFIG_BYTES])
+static int read_copies(const struct boot_disk *disk, uint8_t copies[2][CONFIG_BYTES])
 {
 	int error = 0;
 
 	for (unsigned int i = 0; i < 2 && !error; i++)
-		error = block_read(disk, data_lba + (CONFIG_UNIT + i) * (UNIT_BYTES / 512),
-		                   CONFIG_BYTES / 512, copies[i]);
+		error = block_read(disk->dev, disk_unit_lba(disk, UNIT_CONFIG_0 + i),
+		                   CONFIG_BYTES / SECTOR_BYTES, copies[i]);
 	return error;
 }
 
-/* The disk's configuration into environment and bootargs. False if the disk is not ours. */
-static bool take_from(struct block_device *disk, uint8_t copies[2][CONFIG_BYTES])
+/* The disk's configuration into environment and bootargs. */
+static void take_from(const struct boot_disk *disk, uint8_t copies[2][CONFIG_BYTES])
 {
-	uint64_t data_lba = config_data_partition(disk, copies[0]);
 	const char *name;
 	char *text;
 	int error;
 
-	if (!data_lba)
-		return false;
-	error = read_copies(disk, data_lba, copies);
+	error = read_copies(disk, copies);
 	text = error ? NULL : config_choose(copies);
 	if (!text) {
-		klog("%s: no configuration: %s", disk->name,
+		klog("%s: no configuration: %s", disk->dev->name,
 		     error ? "unreadable" : "both copies damaged");
-		return true;
+		return;
 	}
 	text = strdup(text);
 	if (!text || bootargs_override(text, lines_to_words(text))) {
-		klog("%s: no memory for the configuration", disk->name);
-		return true;
+		klog("%s: no memory for the configuration", disk->dev->name);
+		return;
 	}
 	name = getenv("hostname");
 	if (name && sethostname(name, strlen(name)))
-		klog("%s: hostname \"%s\" is too long", disk->name, name);
-	klog("%s: configuration read", disk->name);
-	return true;
+		klog("%s: hostname \"%s\" is too long", disk->dev->name, name);
+	klog("%s: configuration read", disk->dev->name);
 }
 
 static int config_init(void)
 {
-	uint8_t(*copies)[CONFIG_BYTES] = malloc(2 * CONFIG_BYTES);
+	const struct boot_disk *disk = boot_disk();
+	uint8_t(*copies)[CONFIG_BYTES];
 
+	if (!disk)
+		return 0;
+	copies = malloc(2 * CONFIG_BYTES);
 	if (!copies)
 		return -ENOMEM;
-	for (struct block_device *disk = block_find(NULL); disk; disk = disk->next) {
-		if (take_from(disk, copies))
-			break;
-	}
+	take_from(disk, copies);
 	free(copies);
 	return 0;
 }

@@ -22,8 +22,12 @@ $(obj)/kernel/place.o: flags := -fno-stack-protector
 
 # Devices that features bring.
 obj-$(FEAT_NET)   += kernel/netdev.o
-obj-$(FEAT_BLOCK) += kernel/block.o
+obj-$(FEAT_BLOCK) += kernel/block.o kernel/disk.o
 obj-$(FEAT_CONFIG) += kernel/config.o kernel/crc32.o
+
+# Updates.
+obj-$(FEAT_OTA) += $(addprefix kernel/,version.o state.o slotfile.o slots.o ota.o)
+$(obj)/kernel/slotfile.o: includes += $(mbedtls_includes)
 
 # Randomness, with the primitives of Mbed TLS under it. Nothing of them is linked unless something
 # asks for random bytes.

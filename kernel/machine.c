@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The machine: what it is, why it was reset, ending and restarting it; what image this is. */
 #include <stddef.h>
+#include <arch/image.h>
 #include <pith/console.h>
 #include <pith/dt.h>
 #include <pith/irq.h>
@@ -99,7 +100,7 @@ void machine_set_reset_reason(const char *reason)
 extern const struct {
 	uint32_t name_bytes, id_bytes, type;
 	char name[4]; /* "GNU" */
-	uint8_t id[20];
+	uint8_t id[BUILD_ID_BYTES];
 } __build_id_note;
 
 const char *image_build_id(void)
@@ -111,4 +112,10 @@ const char *image_build_id(void)
 		hex[2 * i + 1] = "0123456789abcdef"[__build_id_note.id[i] & 15];
 	}
 	return hex;
+}
+
+const uint8_t *image_build_id_bytes(uint32_t *offset)
+{
+	*offset = (uint32_t)(__build_id_note.id - (const uint8_t *)__image_start);
+	return __build_id_note.id;
 }

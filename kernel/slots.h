@@ -20,14 +20,17 @@
 void slots_start(void);
 
 /*
- * The same for a disk and the word of bootargs `pith.slot` that are given, forgetting everything from
- * before: how the host tests restart the machine.
+ * The same for a disk and words of the bootargs that are given, forgetting everything from before: how
+ * the host tests restart the machine, after an ota_abort() that the disk does not see.
  *
- * disk    NULL: none. Stays in use
- * booted  "A", "B"; anything else, NULL too: not booted from a slot
+ * disk    NULL: none. Stays in use; its device is registered anew, too (block_register)
+ * booted  the word `pith.slot`: "A", "B"; anything else, NULL too: not booted from a slot
+ * trial   the word `pith.try`: counts where the state cannot be read
  */
-void slots_restart(const struct boot_disk *disk, const char *booted);
+void slots_restart(const struct boot_disk *disk, const char *booted, const char *trial);
 
+/* The disk of slots_start(), or NULL. */
+const struct boot_disk *slots_disk(void);
 /* The slot that this image runs from, 'A' or 'B'; 0: not booted from one, or it is not what runs. */
 char slots_running(void);
 /* The running image's version, as its signed configuration says; 0 if slots_running() is. */
@@ -38,14 +41,24 @@ bool slots_on_trial(void);
 uint64_t slots_trial_deadline_ns(void);
 /* The state as it is now. False (and zeros): not booted from a slot. */
 bool slots_state(struct boot_state *s);
+/* 0; or why there is no running slot: -ENODEV or -EIO, and a sentence. */
+int slots_error(const char **why);
+/* The version in a slot as its trailer names it; 0: no whole image. Read once, and told by ota.c. */
+uint32_t slots_version(char slot);
+void slots_set_version(char slot, uint32_t version);
+
+static inline char other_slot(char slot)
+{
+	return slot == 'A' ? 'B' : 'A';
+}
 
 /*
  * Change the state by one write.
  *
- * change   gets the state as it is; what it leaves there is written, unless that is the same
+ * change   makes of the state as it is what it shall be; false: it is that already
  * Returns  0; -ENODEV not booted from a slot; -EIO: the state is as before
  */
-int slots_change(void (*change)(struct boot_state *s, void *ctx), void *ctx);
+int slots_change(bool (*change)(struct boot_state *s, void *ctx), void *ctx);
 
 /*
  * This image on trial has failed: one write of try=none, bad, why, retry. The caller then resets.

@@ -8,6 +8,11 @@
 #include <pith/dt.h>
 #include <pith/thread.h>
 
+struct block_range {
+	uint64_t lba, blocks;
+	struct block_range *next;
+};
+
 struct block_device {
 	const char *name; /* "vda" */
 	dt_node node;
@@ -23,6 +28,7 @@ struct block_device {
 	int (*flush)(struct block_device *dev);
 	/* Set by block_register. */
 	struct mutex lock;
+	struct block_range *protected;
 	struct block_device *next;
 };
 
@@ -39,9 +45,16 @@ struct block_device *block_find(const char *name);
  * Source   virtio 1.2, section 5.2.6
  */
 int block_read(struct block_device *dev, uint64_t lba, uint32_t count, void *buf);
-/* Write; as block_read, and -EROFS. On the medium only after block_flush. */
+/* Write; as block_read, and -EROFS, and -EPERM: protected. On the medium only after block_flush. */
 int block_write(struct block_device *dev, uint64_t lba, uint32_t count, const void *buf);
 /* Everything written so far is on the medium when this returns 0. */
 int block_flush(struct block_device *dev);
+
+/*
+ * From now on block_write() writes no block of r: what must survive any mistake above it.
+ *
+ * r  on the device; stays in use
+ */
+void block_protect(struct block_device *dev, struct block_range *r);
 
 #endif

@@ -14,15 +14,8 @@
 #define PITH_CONFIG_H
 
 #include <stdint.h>
-#include <pith/block.h>
 
 #define CONFIG_BYTES 4096
-
-/*
- * Where partition 4 of a disk laid out as Pith's starts, in blocks; 0 if it is not one. buf: one block.
- * Blocks: yes.
- */
-uint64_t config_data_partition(struct block_device *disk, uint8_t *buf);
 
 /*
  * The text that counts, terminated, in one of the two copies; NULL if neither is whole.

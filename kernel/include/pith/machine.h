@@ -3,7 +3,10 @@
 #ifndef PITH_MACHINE_H
 #define PITH_MACHINE_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#define BUILD_ID_BYTES 20u
 
 /* How to end or restart this machine, registered by a driver (PSCI, a watchdog). */
 struct machine_power {
@@ -32,5 +35,7 @@ void machine_set_reset_reason(const char *reason);
 /* What image this is (set at build time). */
 extern const char image_name[], image_version[];
 const char *image_build_id(void); /* 40 hex digits of the linker's build id */
+/* The same as bytes; *offset: where they are in the Image file. */
+const uint8_t *image_build_id_bytes(uint32_t *offset);
 
 #endif
