@@ -142,6 +142,10 @@ HOST_TESTS += sdhci sdhost
 sdhci_SRCS  := drivers/sd.c kernel/block.c
 sdhost_SRCS := drivers/sd.c kernel/block.c
 
+# The disk, and updates on it (tests/host/include/memory_disk.h).
+HOST_TESTS += disk
+disk_SRCS  := kernel/disk.c kernel/block.c
+
 HOST_TESTS += config
 config_SRCS := kernel/config.c kernel/crc32.c kernel/bootargs.c
 

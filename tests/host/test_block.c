@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Promises: the block layer lets no request through that reaches beyond the device, however its sums
- * wrap, and none that writes to a read-only one; it serializes the rest and hands on what the driver
- * says; devices are found by name, in the order in which they came.
+ * wrap, and none that writes to a read-only one or to what is protected; it serializes the rest and
+ * hands on what the driver says; devices are found by name, in the order in which they came.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -145,6 +145,30 @@ static void a_read_only_device_is_not_written(void **state)
 	assert_int_equal(block_read(&vda, 0, 1, &calls), 0);
 }
 
+static void what_is_protected_is_not_written(void **state)
+{
+	struct block_range first = {.lba = 10, .blocks = 5}, last = {.lba = 99, .blocks = 1};
+
+	(void)state;
+	vda.read_only = false;
+	block_protect(&vda, &first);
+	block_protect(&vda, &last);
+	calls = 0;
+	assert_int_equal(block_write(&vda, 10, 1, &calls), -EPERM);
+	assert_int_equal(block_write(&vda, 14, 1, &calls), -EPERM);
+	assert_int_equal(block_write(&vda, 9, 2, &calls), -EPERM);
+	assert_int_equal(block_write(&vda, 14, 10, &calls), -EPERM);
+	assert_int_equal(block_write(&vda, 0, 100, &calls), -EPERM);
+	assert_int_equal(block_write(&vda, 99, 1, &calls), -EPERM);
+	assert_int_equal(calls, 0);
+	assert_int_equal(block_write(&vda, 9, 1, &calls), 0);
+	assert_int_equal(block_write(&vda, 15, 84, &calls), 0);
+	assert_int_equal(block_read(&vda, 0, 100, &calls), 0);
+	assert_int_equal(block_write(&vdb, 10, 1, &calls), 0);
+	assert_int_equal(calls, 4);
+	assert_false(locked);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +177,7 @@ int main(void)
 	    cmocka_unit_test(nothing_is_no_work),
 	    cmocka_unit_test(errors_come_through),
 	    cmocka_unit_test(a_read_only_device_is_not_written),
+	    cmocka_unit_test(what_is_protected_is_not_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
