@@ -208,6 +208,13 @@ def test_u_boot_reads_and_writes_what_the_state_has():
     assert list(disk.STATE_NAMES) == sorted(disk.STATE_NAMES), "as env export sorts them"
 
 
+def test_the_image_reads_and_writes_what_the_state_has():
+    source = (ROOT / "kernel/state.c").read_text()
+    written = re.findall(r"(\w+)=%[xs]\\n", source)
+    read = re.findall(r'strcmp\(name, "(\w+)"\)', source) + re.findall(r'\{"(\w+)", +&s->', source)
+    assert written == list(disk.STATE_NAMES) == sorted(read)
+
+
 # --- Configuration ----------------------------------------------------------------------------------
 
 def test_a_configuration_is_written_and_read(card):
