@@ -39,10 +39,8 @@ void relocate_image(uint64_t base, uint64_t distance)
 			*word++ += distance;
 			continue;
 		}
-		for (unsigned int bit = 1; bit < 64; bit++) {
-			if (*entry >> bit & 1)
-				word[bit - 1] += distance;
-		}
+		for (uint64_t bits = *entry >> 1; bits; bits &= bits - 1)
+			word[__builtin_ctzl(bits)] += distance;
 		word += 63;
 	}
 }
