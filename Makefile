@@ -105,10 +105,11 @@ objs := $(obj)/bundle.o $(obj)/version.o $(SRCS:%.c=$(obj)/app/%.o) $(addprefix 
 rules := Makefile cross.mk apps/features.mk $(lists) $(app_dir)/app.mk tools/deps.lock $(wildcard net/*.patch)
 first := $(foreach d,$(sort $(deps-y)),$(call dep,$(d))/.ready) $(setup)
 
-# A files.mk sets `flags` and `includes` of its own objects: $(obj)/net/%.o: includes += -I$(lwip)
+# A files.mk sets `flags`, `optimize` and `includes` of its own objects: $(obj)/net/%.o: includes += -I$(lwip)
 $(obj)/kernel/%.o $(obj)/arch-aarch64/%.o: includes += -Iarch-aarch64/include
 $(obj)/build/deps/%.o: warnings := -w
 $(obj)/app/%.o: includes += -I$(app_dir)
+$(obj)/app/%.o: optimize := -O2
 $(obj)/app/%.o: flags += $(CFLAGS)
 
 $(obj)/%.o: %.c $(rules) | $(first)

@@ -27,9 +27,12 @@ warnings := -Wall -Wextra -Werror
 # One image for every machine: position independent, armv8-a without the later atomics, and built
 # around the Cortex-A53's errata (Arm EPM048406: 835769 by the compiler, 843419 by the linker).
 arch_flags := -fPIE -mcmodel=small -mno-outline-atomics -mfix-cortex-a53-835769
+# Most code runs once, at boot, where each 10 KB of image costs as much as they gain: it is compiled for
+# size. What runs for every packet or switch says so in its folder's files.mk: optimize := -O2.
 # Backtraces follow the frame records. Alignment of functions and loops costs bytes, and nops that
 # are executed.
-code_flags := -O2 -g -fno-omit-frame-pointer -fvisibility=hidden -ffunction-sections -fdata-sections \
+optimize   := -Os
+code_flags  = $(optimize) -g -fno-omit-frame-pointer -fvisibility=hidden -ffunction-sections -fdata-sections \
 	-fno-align-functions -fno-align-loops -fno-align-jumps -fno-align-labels \
 	-fstack-protector-strong -ftls-model=local-exec -fno-common
 

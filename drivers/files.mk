@@ -12,23 +12,21 @@ obj-y += drivers/bcm2836_l1.o drivers/bcm2835_armctrl.o
 obj-y += drivers/bcm2835_gpio.o drivers/bcm2835_mailbox.o drivers/bcm2835_cprman.o
 obj-y += drivers/mini_uart.o
 obj-y += drivers/bcm2835_pm.o
-# Run at boot or seldom: for size.
-$(addprefix $(obj)/drivers/bcm283,6_l1.o 5_armctrl.o 5_gpio.o 5_mailbox.o 5_cprman.o 5_pm.o): flags := -Os
-$(obj)/drivers/mini_uart.o: flags := -Os
 obj-$(FEAT_GPIO) += drivers/raspberrypi_gpio.o
 obj-$(FEAT_RNG)  += drivers/bcm2835_rng.o drivers/iproc_rng200.o
 
 # Ethernet of the Raspberry Pi 4.
 obj-$(FEAT_NET) += drivers/genet.o drivers/phy.o
-$(obj)/drivers/genet.o $(obj)/drivers/phy.o: flags := -Os
 
-# SD cards. Small rather than fast: they wait for the card anyway.
+# SD cards.
 sd_objs := drivers/sd.o drivers/sdhci.o drivers/bcm2835_sdhost.o
 obj-$(FEAT_BLOCK) += $(sd_objs)
-$(sd_objs:%=$(obj)/%): flags := -Os
 
 # Virtio: the transport and the rings with any of their devices.
 obj-$(FEAT_NET)   += drivers/virtio_net.o
 obj-$(FEAT_BLOCK) += drivers/virtio_blk.o
 obj-$(FEAT_RNG)   += drivers/virtio_rng.o
 obj-$(or $(FEAT_NET),$(FEAT_BLOCK),$(FEAT_RNG)) += drivers/virtio_mmio.o drivers/virtqueue.o
+
+# What runs for every packet.
+$(addprefix $(obj)/drivers/,gicv2.o gicv3.o timer.o virtqueue.o virtio_mmio.o virtio_net.o): optimize := -O2

@@ -17,6 +17,7 @@ lwip_objs := $(lwip_objs:%=$(lwip)/src/%)
 obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs)
 deps-$(FEAT_NET) += lwip
 
+$(obj)/net/%.o $(lwip_objs:%=$(obj)/%): optimize := -O2
 $(obj)/net/%.o $(lwip_objs:%=$(obj)/%): includes += -Inet -I$(lwip)/src/include -I$(lwip)/src
 # An app may use lwIP's raw API (pith/net.h).
 $(obj)/app/%.o: includes += $(if $(FEAT_NET),-isystem net -isystem $(lwip)/src/include)
