@@ -17,7 +17,11 @@ lwip_objs := $(lwip_objs:%=$(lwip)/src/%)
 obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs)
 deps-$(FEAT_NET) += lwip
 
-$(obj)/net/%.o $(lwip_objs:%=$(obj)/%): optimize := -O2
+# What runs for every packet.
+net_hot  := checksum.o memory.o netif.o random.o siphash.o socket.o socket_tcp.o socket_udp.o timers.o http.o
+lwip_hot := core/inet_chksum.o core/ip.o core/pbuf.o core/tcp.o core/tcp_in.o core/tcp_out.o core/udp.o \
+	core/ipv4/ip4.o core/ipv6/ip6.o netif/ethernet.o
+$(net_hot:%=$(obj)/net/%) $(lwip_hot:%=$(obj)/$(lwip)/src/%): optimize := -O2
 $(obj)/net/%.o $(lwip_objs:%=$(obj)/%): includes += -Inet -I$(lwip)/src/include -I$(lwip)/src
 # An app may use lwIP's raw API (pith/net.h).
 $(obj)/app/%.o: includes += $(if $(FEAT_NET),-isystem net -isystem $(lwip)/src/include)
