@@ -38,7 +38,11 @@ FEATURES :=
 FILES    :=
 CFLAGS   :=
 SRCS     := $(patsubst $(app_dir)/%,%,$(wildcard $(app_dir)/*.c))
-VERSION  := $(or $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' 2>/dev/null)),0.1.0)
+# In a development build every commit counts as a PATCH: those since the tag vX.Y.Z, or all of them.
+tagged   := $(shell git describe --tags --long --match 'v[0-9]*.[0-9]*.[0-9]*' 2>/dev/null | \
+	awk -F '[v.-]' '{ printf "%d.%d.%d", $$2, $$3, $$4 + $$5 }')
+untagged := 0.1.$(or $(shell git rev-list --count HEAD 2>/dev/null),0)
+VERSION  := $(or $(tagged),$(untagged))
 
 # Goals that install what is missing before anything is built.
 setup := $(or $(if $(filter keys uboot fit sdcard flash,$(MAKECMDGOALS))$(filter uboot,$(BOOT)),setup-disk), \
@@ -54,6 +58,14 @@ $(if $(wildcard $(app_dir)/app.mk),,$(error There is no app in $(app_dir) (no ap
 $(if $(filter deps host test,$(app)),$(error build/$(app)/ has another use: rename the app's folder))
 include $(app_dir)/app.mk
 VERSION := $(strip $(VERSION))
+ifneq ($(filter ota,$(MAKECMDGOALS)),)
+$(if $(HOST),,$(error Say which device: make ota APP=$(APP) HOST=<address, or address:port>))
+# A development build is later than what the device runs, so that this works twice in a row.
+ifeq ($(origin VERSION) $(VERSION),file $(or $(tagged),$(untagged)))
+VERSION := $(shell tools/ota '$(HOST)' --next $(VERSION))
+$(if $(VERSION),,$(error No update was made))
+endif
+endif
 unknown := $(filter-out $(features),$(FEATURES))
 $(if $(unknown),$(error $(app_dir)/app.mk: unknown in FEATURES: $(unknown). There are: $(features)))
 $(if $(SRCS),,$(error There is no .c file in $(app_dir)))

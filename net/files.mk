@@ -29,4 +29,5 @@ $(obj)/app/%.o: includes += $(if $(FEAT_NET),-isystem net -isystem $(lwip)/src/i
 # The HTTP server (pith/http.h).
 deps-$(FEAT_HTTP) += http-parser
 obj-$(FEAT_HTTP)  += net/http.o $(http-parser)/http_parser.o
+obj-$(and $(FEAT_HTTP),$(FEAT_OTA)) += net/push.o
 $(obj)/net/http.o: includes += -isystem $(http-parser)

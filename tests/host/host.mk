@@ -7,6 +7,10 @@ http_SRCS   := net/http.c $(http-parser)/http_parser.c
 http_CFLAGS := -isystem $(http-parser)
 http_LIBS   := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
+HOST_TESTS  += push
+push_SRCS   := net/http.c kernel/version.c $(http-parser)/http_parser.c
+push_CFLAGS := -I. -isystem $(http-parser)
+
 # Memory. test_page.c includes page.c itself.
 HOST_TESTS += page
 page_SRCS := kernel/runtree.c
