@@ -19,6 +19,13 @@ keys/current.pub: | $(setup)
 $(key_blob): $(KEYS)/current.pub tools/keys.py FORCE
 	@tools/keys.py blob $(KEYS) $@
 
+# What an image with the feature `ota` verifies updates with.
+$(obj)/keys.c: $(KEYS)/current.pub tools/keys.py FORCE
+	@tools/keys.py source $(KEYS) $@
+
+$(obj)/keys.o: $(obj)/keys.c $(rules) | $(first)
+	$(Q)$(CC) $(c_flags) $(warnings) -c -o $@ $<
+
 # --- U-Boot -----------------------------------------------------------------------------------
 # build/uboot/<name>/u-boot.bin, from boards/<name>/uboot.config and uboot.env.
 
@@ -80,6 +87,17 @@ $(fit): $(build)/Image dts/image.its.in tools/fit $(key_blob) FORCE
 	$(Q)tools/fit $< $@ --product $(app) --version $(VERSION) --keys $(KEYS) \
 		$(if $(SIGN),--sign '$(SIGN)')
 
+# One update file for every board; a slot has the same bytes.
+update := $(build)/$(app)-$(VERSION).pith
+
+.PHONY: update
+update: $(update)
+	@echo "$(update) is ready."
+
+$(update): $(fit) tools/update tools/disk.py
+	$(call say,UPDATE,$@)
+	$(Q)tools/update $< $@ --keys $(KEYS) $(if $(SIGN),--sign '$(SIGN)')
+
 # --- The disk ---------------------------------------------------------------------------------
 # build/<app>/<board>/sdcard.img. A board.mk says which U-Boot it takes; boot_files are the other
 # files of the boot partition, boot_needs what has to be fetched for them.
@@ -105,10 +123,10 @@ sdcard: $(sdcard)
 	@echo "$(sdcard) is ready. \`make flash BOARD=$(BOARD) APP=$(APP) DEV=/dev/...\` writes it."
 
 # With `flash`, the configuration goes to the card, not into the image.
-$(sdcard): $(fit) $(uboot) $(boot_needs_$(uboot_name)) tools/sdcard tools/disk.py FORCE
+$(sdcard): $(update) $(uboot) $(boot_needs_$(uboot_name)) tools/sdcard tools/disk.py FORCE
 	$(call say,SDCARD,$@)
 	@mkdir -p $(@D)
-	$(Q)tools/sdcard $@ --fit $(fit) --version $(VERSION) $(if $(filter flash,$(MAKECMDGOALS)),, \
+	$(Q)tools/sdcard $@ --update $(update) $(if $(filter flash,$(MAKECMDGOALS)),, \
 		$(CONFIG:%=--config '%')) --boot $(uboot) $(boot_files_$(uboot_name))
 
 flash: $(sdcard)

@@ -33,6 +33,14 @@ obj-y  += $(addprefix $(mbedtls)/library/,chacha20.o platform_util.o sha256.o)
 mbedtls_includes := -I$(mbedtls)/include -I. -DMBEDTLS_CONFIG_FILE='"kernel/mbedtls_config.h"'
 $(obj)/kernel/entropy.o $(obj)/$(mbedtls)/%.o: includes += $(mbedtls_includes)
 
+# Updates. keys.o comes of KEYS= (boards/boards.mk).
+obj-$(FEAT_OTA) += kernel/update.o kernel/fit.o keys.o
+mbedtls_rsa     := bignum.o bignum_core.o constant_time.o md.o oid.o rsa.o rsa_alt_helpers.o
+obj-$(FEAT_OTA) += $(addprefix $(mbedtls)/library/,$(mbedtls_rsa))
+# All that is hot of it is bignum_core.o.
+$(addprefix $(obj)/$(mbedtls)/library/,$(filter-out bignum_core.o,$(mbedtls_rsa))): flags := -Os
+$(obj)/kernel/update.o: includes += $(mbedtls_includes)
+
 # POSIX for apps. Nothing of it is linked unless the app calls it.
 obj-y += kernel/fd.o kernel/rw.o kernel/poll.o kernel/epoll.o
 obj-y += kernel/pipe.o kernel/eventfd.o kernel/timerfd.o

@@ -5,7 +5,7 @@ It cannot change in the field: U-Boot's script (boards/boot.env) and the image k
 
     partition  type   where            what
     1          0x0c   4 to 64 MiB      FAT32: firmware, U-Boot, device trees; never written again
-    2          0xda   64 to 128 MiB    slot A: a signed image, from its first byte on
+    2          0xda   64 to 128 MiB    slot A: an update file, from its first byte on
     3          0xda   128 to 192 MiB   slot B
     4          0xda   192 to 256 MiB   data: everything that is written
 
@@ -87,6 +87,31 @@ def first_state(version_cell):
     """What a new card starts with: both slots have the same image, known to work."""
     return dict(act="A", bad="0", faults="0", left="0", minver=f"{version_cell:x}", prev="none",
                 retry="0", seq="1", why="none", **{"try": "none"})
+
+
+# --- Update file: the signed image, zeros up to a sector, a trailer (kernel/include/pith/update.h) -
+
+TRAILER_BYTES = 1024
+TRAILER = struct.Struct("<8s32sII8sII")    # up to the signature
+TRAILER_MAGIC = b"PITHUPD1"
+PRODUCT_BYTES = 32
+
+
+def pack_trailer(product, version, fit_bytes, key_id, signature_bytes):
+    name = product.encode()
+    if not 0 < len(name) < PRODUCT_BYTES:
+        raise Failure(f"the product's name {product!r} has {len(name)} bytes of 1 to "
+                      f"{PRODUCT_BYTES - 1}")
+    return TRAILER.pack(TRAILER_MAGIC, name, version, fit_bytes, key_id, signature_bytes, 0)
+
+
+def unpack_trailer(data):
+    """(product, version, bytes of the image) of an update file; who signed it is not looked at."""
+    magic, name, version, fit_bytes, *_ = TRAILER.unpack_from(data, len(data) - TRAILER_BYTES) \
+        if len(data) > TRAILER_BYTES else (b"", b"", 0, 0)
+    if magic != TRAILER_MAGIC:
+        raise Failure("this is not an update file of tools/update")
+    return name.rstrip(b"\0").decode(), version, fit_bytes
 
 
 # --- Configuration: CRC, sequence number, text ---------------------------------------------------

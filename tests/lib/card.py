@@ -33,12 +33,18 @@ def sdcard(app, board="qemu-virt"):
     return build(app) / board / "sdcard.img"
 
 
-def fit(image, out, version, key="current", keys=ROOT / "keys"):
-    """Sign an image; the bytes."""
-    r = subprocess.run([ROOT / "tools/fit", image, out, "--product", "test", "--version", version,
-                        "--keys", keys, "--sign", keys / f"{key}.pem"],
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def tool(name, *arguments):
+    r = subprocess.run([ROOT / "tools" / name, *arguments], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True)
     assert r.returncode == 0, r.stdout
+
+
+def update(image, out, version, key="current", keys=ROOT / "keys", product="test"):
+    """Sign an image, twice, as tools/fit and tools/update do; the bytes of a slot."""
+    fit = pathlib.Path(out).with_suffix(".itb")
+    signer = ["--keys", keys, "--sign", keys / f"{key}.pem"]
+    tool("fit", image, fit, "--product", product, "--version", version, *signer)
+    tool("update", fit, out, *signer)
     return pathlib.Path(out).read_bytes()
 
 
@@ -48,7 +54,9 @@ class Card:
         subprocess.run(["cp", "--sparse=always", sdcard(app, board), self.path], check=True)
 
     def signed(self, version=VERSION, **key):
-        return fit(build(self.app) / "Image", self.path.with_suffix(".itb"), version, **key)
+        """An update file of the app, as a slot has it."""
+        return update(build(self.app) / "Image", self.path.with_suffix(".pith"), version,
+                      product=self.app, **key)
 
     def put(self, at, data):
         with open(self.path, "r+b") as f:

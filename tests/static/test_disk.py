@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tools/keys.py, tools/fit, tools/disk.py, tools/config, tools/flash: what they write, and what they
-refuse."""
+"""tools/keys.py, tools/fit, tools/update, tools/disk.py, tools/config, tools/flash: what they write,
+and what they refuse."""
+import hashlib
 import importlib.machinery
 import importlib.util
 import os
@@ -49,6 +50,16 @@ def image(tmp_path):
 def sign(image, keys, version="1.2.3", *more, **env):
     return tool("fit", image, image.with_suffix(".itb"), "--product", "test", "--version", version,
                 "--keys", keys, *more, **env)
+
+
+def update(image, keys, *more, **env):
+    """Sign and make an update file; its path."""
+    r = sign(image, keys, "1.2.3", *more, **env)
+    out = image.with_suffix(".pith")
+    if r.returncode == 0:
+        r = tool("update", image.with_suffix(".itb"), out, "--keys", keys, *more, **env)
+    assert r.returncode == 0, r.stdout
+    return out
 
 
 def released(keys, folder):
@@ -145,24 +156,97 @@ def test_a_token_signs(keys, image, tmp_path):
         "current", "--id", "01", "--pin", "1234")
     run("openssl", "rsa", "-in", folder / "current.pem", "-pubout", "-outform", "DER", "-out",
         tmp_path / "public.der")
-    sign(image, folder)
-    by_file = image.with_suffix(".itb").read_bytes()
+    by_file = update(image, folder).read_bytes()
     (folder / "current.pem").unlink()
-    r = sign(image, folder, "1.2.3", "--sign", "pkcs11:token=release;object=current", **env)
-    assert r.returncode == 0, r.stdout
-    assert image.with_suffix(".itb").read_bytes() == by_file
+    by_token = update(image, folder, "--sign", "pkcs11:token=release;object=current", **env)
+    assert by_token.read_bytes() == by_file
+
+
+# --- The update file: what OpenSSL, which did not make it, says of it ---------------------------------
+
+@pytest.mark.parametrize("name", ["current", "spare"])
+def test_an_update_is_what_its_header_describes(keys, image, tmp_path, name):
+    data = update(image, keys, "--sign", keys / f"{name}.pem").read_bytes()
+    fit = image.with_suffix(".itb").read_bytes()
+    padded = len(fit) + -len(fit) % 512
+    assert len(data) == padded + 1024
+    assert data[:len(fit)] == fit and not any(data[len(fit):padded])
+    trailer = data[padded:]
+    der = subprocess.check_output(["openssl", "rsa", "-pubin", "-in", keys / f"{name}.pub",
+                                   "-outform", "DER"], stderr=subprocess.DEVNULL)
+    assert trailer[:64] == (b"PITHUPD1" + b"test".ljust(32, b"\0") +
+                            (0x402003).to_bytes(4, "little") + len(fit).to_bytes(4, "little") +
+                            hashlib.sha256(der).digest()[:8] + (256).to_bytes(4, "little") + bytes(4))
+    (tmp_path / "signature").write_bytes(trailer[64:64 + 256])
+    assert not any(trailer[64 + 256:])
+    r = subprocess.run(["openssl", "dgst", "-sha256", "-verify", keys / f"{name}.pub", "-signature",
+                        tmp_path / "signature"], input=data[:padded + 64], capture_output=True)
+    assert r.stdout == b"Verified OK\n"
+    assert disk.unpack_trailer(data) == ("test", 0x402003, len(fit))
+
+
+def test_the_same_update_is_the_same_bytes(keys, image):
+    assert update(image, keys).read_bytes() == update(image, keys).read_bytes()
+
+
+def test_longer_keys_sign_updates(image, tmp_path):
+    folder = tmp_path / "long"
+    folder.mkdir()
+    for name, bits in (("current", 3072), ("spare", 4096)):
+        for command in (["genrsa", "-out", folder / f"{name}.pem", str(bits)],
+                        ["rsa", "-in", folder / f"{name}.pem", "-pubout", "-out",
+                         folder / f"{name}.pub"]):
+            subprocess.run(["openssl", *command], check=True, capture_output=True)
+    for name, count in (("current", 384), ("spare", 512)):
+        trailer = update(image, folder, "--sign", folder / f"{name}.pem").read_bytes()[-1024:]
+        assert trailer[56:60] == count.to_bytes(4, "little") and not any(trailer[64 + count:])
+
+
+def test_no_update_with_a_key_that_no_device_has(keys, image, tmp_path):
+    sign(image, keys)
+    tool("keys.py", "new", tmp_path / "others")
+    r = tool("update", image.with_suffix(".itb"), tmp_path / "out", "--keys", keys, "--sign",
+             tmp_path / "others/current.pem")
+    assert r.returncode and "devices would refuse" in r.stdout and not (tmp_path / "out").exists()
+
+
+def test_no_update_of_what_is_no_signed_image(keys, image, tmp_path):
+    r = tool("update", image, tmp_path / "out", "--keys", keys)
+    assert r.returncode and "is not an image of tools/fit" in r.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_released_update_with_development_keys(keys, image, tmp_path):
+    sign(image, keys)
+    r = tool("update", image.with_suffix(".itb"), tmp_path / "out", "--keys", keys, RELEASE="1")
+    assert r.returncode and "a release is not made with development keys" in r.stdout
+
+
+@pytest.mark.parametrize("bits, exponent", [(1024, 65537), (2048, (1 << 32) + 1)])
+def test_keys_that_no_device_takes_are_refused(tmp_path, bits, exponent):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in ("current", "spare"):
+        private = subprocess.check_output(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt",
+                                           f"rsa_keygen_bits:{bits}", "-pkeyopt",
+                                           f"rsa_keygen_pubexp:{exponent}"],
+                                          stderr=subprocess.DEVNULL)
+        (folder / f"{name}.pub").write_bytes(subprocess.check_output(
+            ["openssl", "pkey", "-pubout"], input=private))
+    r = tool("keys.py", "source", folder, tmp_path / "keys.c")
+    assert r.returncode and "devices take" in r.stdout and not (tmp_path / "keys.c").exists()
 
 
 # --- The disk ---------------------------------------------------------------------------------------
 
 @pytest.fixture
 def card(keys, image, tmp_path):
-    assert sign(image, keys).returncode == 0
+    update(image, keys)
     return make_card(tmp_path / "card.img", image)
 
 
 def make_card(path, image, *more):
-    r = tool("sdcard", path, "--fit", image.with_suffix(".itb"), "--version", "1.2.3", *more,
+    r = tool("sdcard", path, "--update", image.with_suffix(".pith"), *more,
              "--boot", "README=" + str(ROOT / "README.md"), ROOT / "boards/rpi/config.txt")
     assert r.returncode == 0, r.stdout
     return path
@@ -176,10 +260,10 @@ def test_the_card_is_sound(card, image, tmp_path):
         f.seek(disk.BOOT)
         fat.write_bytes(f.read(disk.PARTITIONS[0][2]))
         f.seek(disk.SLOT_A)
-        fit = image.with_suffix(".itb").read_bytes()
-        assert f.read(len(fit)) == fit
+        whole = image.with_suffix(".pith").read_bytes()
+        assert f.read(len(whole)) == whole
         f.seek(disk.SLOT_B)
-        assert f.read(len(fit)) == fit
+        assert f.read(len(whole)) == whole
     assert subprocess.run(["/usr/sbin/fsck.fat", "-n", fat], capture_output=True).returncode == 0
     text = subprocess.check_output(["mtype", "-i", fat, "::config.txt"], text=True)
     assert "kernel=u-boot.bin" in text

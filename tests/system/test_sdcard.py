@@ -46,7 +46,7 @@ def test_a_pi_finds_what_it_needs(tmp_path, board):
 
 def test_both_slots_hold_the_same_signed_image(tmp_path):
     card = Card(tmp_path / "card.img")
-    signed = (ROOT / "build/hello/hello.itb").read_bytes()
+    signed = (ROOT / "build/hello/hello-1.0.0.pith").read_bytes()
     assert card.get(disk.SLOT_A, len(signed)) == card.get(disk.SLOT_B, len(signed)) == signed
     a, b = card.copies()
     assert a == b == disk.first_state(disk.version_cell("1.0.0"))

@@ -18,9 +18,19 @@
 #ifndef PITH_UPDATE_H
 #define PITH_UPDATE_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* Linux has these and picolibc does not: above what it uses itself (its sys/errno.h, __ELASTERROR). */
+#ifndef ENOKEY
+#define ENOKEY 2126
+#endif
+#ifndef EKEYREJECTED
+#define EKEYREJECTED 2129
+#endif
+
+#define UPDATE_MAGIC         "PITHUPD1"
 #define UPDATE_TRAILER_BYTES 1024u
 #define UPDATE_SIGNED_BYTES  64u /* of the trailer: what the signature covers, too */
 #define UPDATE_PRODUCT_BYTES 32u
@@ -37,7 +47,7 @@ struct update_trailer {
 };
 
 /*
- * Parse a trailer.
+ * Parse a trailer. What it says is only true once the signature is checked.
  *
  * bytes       UPDATE_TRAILER_BYTES of them
  * file_bytes  of the whole file
@@ -45,14 +55,33 @@ struct update_trailer {
  */
 int update_trailer_parse(const uint8_t *bytes, uint64_t file_bytes, struct update_trailer *t);
 
+/* One of the two public keys that this image trusts: obj/keys.c, which the build makes of KEYS=. */
+struct update_key {
+	uint8_t id[UPDATE_KEY_ID_BYTES];
+	uint32_t exponent;
+	uint32_t modulus_bytes;
+	const uint8_t *modulus; /* the most significant byte first */
+};
+
+#define UPDATE_KEYS 2
+extern const struct update_key update_keys[UPDATE_KEYS];
+
 /*
- * Is this a signature by one of the image's two keys (build/.../keys.c, from KEYS=)?
+ * Is this a signature by one of the image's keys?
  *
  * sha256   of every byte of the file before the signature
  * Blocks   no; takes about 1 ms on a board
  * Returns  0; -ENOKEY no such key; -EKEYREJECTED it is wrong; -ENOMEM
  */
 int update_signature_check(const struct update_trailer *t, const uint8_t sha256[32]);
+
+/*
+ * The same for a given key: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2).
+ *
+ * Returns  0; -EKEYREJECTED; -ENOMEM
+ */
+int update_signature_by(const struct update_key *key, const uint8_t *signature,
+                        uint32_t signature_bytes, const uint8_t sha256[32]);
 
 /*
  * Bytes of a FIT, wherever they are.
@@ -67,9 +96,11 @@ struct fit_info {
 };
 
 /*
- * Find in a FIT what Pith wants to know, walking its structure once without reading the image.
+ * Find in a FIT what Pith wants to know, walking its structure once without reading the image. Takes
+ * only what tools/fit makes: configuration "conf" with kernel "kernel", no name twice or with an @.
  *
  * fit_bytes  how long it must be
+ * Blocks     if read does, which is asked for at most 64 bytes at once, a few hundred times
  * Returns    0; -EBADMSG broken, or something is missing; what read returned
  */
 int fit_info(fit_read_fn read, void *ctx, uint32_t fit_bytes, struct fit_info *info);
