@@ -18,17 +18,8 @@
 #ifndef PITH_UPDATE_H
 #define PITH_UPDATE_H
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* Linux has these and picolibc does not: above what it uses itself (its sys/errno.h, __ELASTERROR). */
-#ifndef ENOKEY
-#define ENOKEY 2126
-#endif
-#ifndef EKEYREJECTED
-#define EKEYREJECTED 2129
-#endif
 
 #define UPDATE_MAGIC         "PITHUPD1"
 #define UPDATE_TRAILER_BYTES 1024u
