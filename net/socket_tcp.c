@@ -34,7 +34,7 @@ static uint32_t send_limit(const struct sock *s)
 /* Bytes that may be queued for sending now. */
 static uint32_t send_room(const struct sock *s)
 {
-	uint32_t limit = send_limit(s), used = net_tcp_send_buffer - tcp_sndbuf(s->tcp);
+	uint32_t limit = send_limit(s), used = net_tcp_send_buffer - s->tcp->snd_buf;
 
 	return used < limit && tcp_sndqueuelen(s->tcp) < net_tcp_send_queue ? limit - used : 0;
 }
@@ -242,7 +242,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t bytes)
 
 	(void)bytes;
 	s->short_of_memory = false;
-	if (s->file.closed && tcp_sndbuf(pcb) == net_tcp_send_buffer)
+	if (s->file.closed && pcb->snd_buf == net_tcp_send_buffer)
 		lingering_done(s);
 	if (!(s->ready & EPOLLOUT))
 		update(s);
@@ -731,7 +731,7 @@ static void wait_lingering(struct sock *s)
 static bool must_linger(const struct sock *s)
 {
 	return s->options.linger && s->options.linger_s && s->state == SOCK_CONNECTED && !s->head &&
-	       tcp_sndbuf(s->tcp) != net_tcp_send_buffer;
+	       s->tcp->snd_buf != net_tcp_send_buffer;
 }
 
 static void tcp_sock_closed(struct sock *s)

@@ -50,7 +50,8 @@ def test_threads(board):
 
 
 @every_board
-@pytest.mark.parametrize("app,checks", [("epoll", 80), ("posix", 80), ("seeds", 2)])
+@pytest.mark.parametrize("app,checks", [("epoll", 80), ("posix", 80), ("sockets", 80),
+                                        ("seeds", 2)])
 def test_programs_that_need_no_more_than_a_kernel(board, app, checks):
     run_checks(board, f"tests/target/{app}", checks)
 

@@ -36,7 +36,8 @@ def test_same_as_on_linux(program, tmp_path):
     assert [name for name in pith if not ONLY_PITH.search(name)] == linux
 
 
-@pytest.mark.parametrize("machine", [dict(gic=3, el=2, cpu="max"), dict(memory="8M")], ids=str)
+@pytest.mark.parametrize("machine", [dict(gic=3, el=2, cpu="max"), dict(memory="8M"), dict(memory="1G")],
+                         ids=str)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_on_other_machines(program, machine):
     run_checks(f"tests/target/{program}", at_least=80, **machine)
