@@ -149,6 +149,9 @@ sdhost_SRCS := drivers/sd.c kernel/block.c
 # The disk, and updates on it (tests/host/include/memory_disk.h).
 HOST_TESTS += disk
 disk_SRCS  := kernel/disk.c kernel/block.c
+HOST_TESTS += version state
+version_SRCS := kernel/version.c
+state_SRCS   := kernel/state.c kernel/crc32.c $(disk_SRCS)
 
 HOST_TESTS += config
 config_SRCS := kernel/config.c kernel/crc32.c kernel/bootargs.c
