@@ -98,8 +98,24 @@ static void protect(const struct boot_disk *disk, char slot)
 	block_protect(disk->dev, &slots.booted);
 }
 
+/*
+ * The state of a disk that has none, as U-Boot makes it (new_state in boards/boot.env), which could not
+ * write it or has not been asked since it was lost. The first transition writes it.
+ */
+static void make_state(char booted)
+{
+	uint32_t other = slots_version(other_slot(booted));
+
+	klog("ota: no valid state");
+	slots.state.act = booted;
+	slots.state.minver = slots_version(booted);
+	if (other != 0 && other < slots.state.minver)
+		slots.state.minver = other;
+	strcpy(slots.state.why, "none");
+}
+
 /* Sets slots.running if all is as it must be for updates. */
-static int start(const struct boot_disk *disk, char booted)
+static int start(const struct boot_disk *disk, char booted, bool trial)
 {
 	int error;
 
@@ -112,10 +128,9 @@ static int start(const struct boot_disk *disk, char booted)
 	if (error)
 		return error;
 	error = state_read(disk, &slots.state);
-	if (error == -ENOENT)
-		return unknown(-EIO,
-		               "the state on the disk is damaged: the next boot makes a new one");
-	if (error)
+	if (error == -ENOENT && !trial)
+		make_state(booted);
+	else if (error)
 		return unknown(-EIO, "the state on the disk cannot be read");
 	slots.running = booted;
 	return 0;
@@ -129,14 +144,15 @@ static char slot_of_word(const char *word)
 void slots_restart(const struct boot_disk *disk, const char *booted, const char *trial)
 {
 	char slot = slot_of_word(booted);
+	bool on_trial = slot && slot == slot_of_word(trial);
 	char text[VERSION_TEXT_BYTES];
 
 	memset(&slots, 0, sizeof(slots));
 	slots.disk = disk;
-	if (start(disk, slot) == 0)
+	if (start(disk, slot, on_trial) == 0)
 		slots.trial = slots.state.try == slot;
 	else /* what cannot be confirmed must not stay */
-		slots.trial = slot && slot == slot_of_word(trial);
+		slots.trial = on_trial;
 	slots.trial_deadline_ns =
 	    slots.trial ? time_now_ns() + OTA_TRIAL_MS * NS_PER_MS : TIME_FOREVER;
 	if (slots.running)

@@ -21,7 +21,7 @@ void slots_start(void);
 
 /*
  * The same for a disk and words of the bootargs that are given, forgetting everything from before: how
- * the host tests restart the machine, after an ota_abort() that the disk does not see.
+ * the host tests restart the machine.
  *
  * disk    NULL: none. Stays in use; its device is registered anew, too (block_register)
  * booted  the word `pith.slot`: "A", "B"; anything else, NULL too: not booted from a slot

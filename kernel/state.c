@@ -138,12 +138,12 @@ int state_read(const struct boot_disk *disk, struct boot_state *s)
 {
 	uint8_t sector[SECTOR_BYTES];
 	struct boot_state found;
-	int unreadable = 0;
+	bool unreadable = false;
 
 	*s = (struct boot_state){.copy = -1};
 	for (int copy = 0; copy < 2; copy++) {
 		if (block_read(disk->dev, copy_lba(disk, copy), 1, sector)) {
-			unreadable++;
+			unreadable = true;
 			continue;
 		}
 		if (!unpack(sector, &found) || (s->copy >= 0 && found.seq <= s->seq))
@@ -153,7 +153,7 @@ int state_read(const struct boot_disk *disk, struct boot_state *s)
 	}
 	if (s->copy >= 0)
 		return 0;
-	return unreadable == 2 ? -EIO : -ENOENT;
+	return unreadable ? -EIO : -ENOENT;
 }
 
 int state_write(const struct boot_disk *disk, struct boot_state *s)

@@ -32,7 +32,8 @@ struct boot_state {
  * The newer of the copies with a right CRC and sensible values.
  *
  * Blocks   yes
- * Returns  0; -ENOENT neither copy is valid (s has copy = -1 and zeros); -EIO neither could be read
+ * Returns  0; -ENOENT neither copy is valid (s has copy = -1 and zeros); -EIO the same, but one of them
+ *          could not be read
  */
 int state_read(const struct boot_disk *disk, struct boot_state *s);
 

@@ -152,6 +152,11 @@ disk_SRCS  := kernel/disk.c kernel/block.c
 HOST_TESTS += version state
 version_SRCS := kernel/version.c
 state_SRCS   := kernel/state.c kernel/crc32.c $(disk_SRCS)
+HOST_TESTS += ota
+ota_SRCS   := kernel/slots.c kernel/slotfile.c $(version_SRCS) $(state_SRCS) \
+	$(addprefix $(mbedtls)/library/,platform_util.c sha256.c)
+ota_CFLAGS := $(entropy_CFLAGS)
+ota_LIBS   := -Wl,--wrap=malloc
 
 HOST_TESTS += config
 config_SRCS := kernel/config.c kernel/crc32.c kernel/bootargs.c

@@ -137,6 +137,10 @@ static void an_unreadable_copy_is_none(void **state)
 	memory_fail_at = memory_op_count + 1;
 	memory_fail_on = true;
 	assert_int_equal(read_state(-EIO).copy, -1);
+	memory_fail_on = false;
+	copy(0)[4] ^= 1; /* and nobody knows what the other holds */
+	memory_fail_at = memory_op_count + 2;
+	assert_int_equal(read_state(-EIO).copy, -1);
 }
 
 /* Every bit of a lone copy. */
