@@ -23,6 +23,7 @@ obj-$(FEAT_CONFIG) += kernel/config.o kernel/crc32.o
 
 # Updates.
 obj-$(FEAT_OTA) += $(addprefix kernel/,version.o state.o slotfile.o slots.o ota.o)
+obj-$(FEAT_OTA) += $(addprefix kernel/,health.o crash.o recovery.o)
 $(obj)/kernel/slotfile.o: includes += $(mbedtls_includes)
 
 # Randomness, with the primitives of Mbed TLS under it. Nothing of them is linked unless something

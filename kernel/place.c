@@ -13,6 +13,7 @@
 #include <arch/image.h>
 #include <arch/pagetable.h>
 #include <pith/compiler.h>
+#include <pith/crash.h>
 #include <pith/dma.h>
 #include <pith/dt.h>
 #include <pith/io.h>
@@ -73,6 +74,10 @@ static void find_ram(struct boot_info *info)
 	if (!dt_initrd(&pa, &bytes))
 		error |= ram_remove(&info->free, pa, bytes);
 	error |= ram_remove(&info->free, info->dtb, info->dtb + info->dtb_bytes);
+	/* Of the image before this one, and for the next: left alone by those who do not know it, too. */
+	if (!dt_memory(0, &pa, &bytes))
+		error |= ram_remove(&info->free, pa + CRASH_RAM_OFFSET,
+		                    pa + CRASH_RAM_OFFSET + CRASH_RAM_BYTES);
 	if (error)
 		info->memory_error = "too many pieces of memory";
 	else if (!info->mapped.count)

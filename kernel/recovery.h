@@ -25,16 +25,19 @@ enum boot_end {
 	END_PANIC,
 };
 
+/* The boot before this one. With END_UNKNOWN nothing else is known. */
+struct last_boot {
+	enum boot_end end;
+	char slot; /* of the image that ran: 'A', 'B', or 0 */
+	uint32_t version;
+	bool trial;
+};
+
 struct recovery_facts {
 	char slot;        /* the running image's: 'A' or 'B' */
 	uint32_t version; /* and its version */
 	bool by_watchdog; /* the machine says that the watchdog was the reason of the last reset */
-	struct {
-		enum boot_end end;
-		char slot; /* of the image that ran; these mean nothing with END_UNKNOWN */
-		uint32_t version;
-		bool trial;
-	} last;
+	struct last_boot last;
 	/*
 	 * The version of the other slot if all of it verifies, else 0. Asked at most once, and only if
 	 * it matters.

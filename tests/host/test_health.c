@@ -75,12 +75,7 @@ struct row {
 	char slot;
 	uint32_t version, other; /* of the running and the other slot; 0: it does not verify */
 	bool by_watchdog;
-	struct {
-		enum boot_end end;
-		char slot;
-		uint32_t version;
-		bool trial;
-	} last;
+	struct last_boot last;
 	struct boot_state before, after;
 	bool restart;
 	uint32_t delay_ms;
@@ -221,7 +216,7 @@ static void check(const struct row *r)
 	    .slot = r->slot,
 	    .version = r->version,
 	    .by_watchdog = r->by_watchdog,
-	    .last = {r->last.end, r->last.slot, r->last.version, r->last.trial},
+	    .last = r->last,
 	    .other_version = other_version,
 	    .ctx = (void *)r,
 	};
