@@ -46,20 +46,19 @@ static int compare_build_id(struct slotfile *f, uint32_t *version)
 	const uint8_t *mine = image_build_id_bytes(&offset);
 	uint8_t its[BUILD_ID_BYTES];
 	struct fit_info info;
-	int error;
+	int error = slotfile_measure(f, &file_bytes, &fit_bytes);
 
-	error = slotfile_measure(f, &file_bytes, &fit_bytes);
 	if (!error)
 		error = fit_info(slotfile_read, f, fit_bytes, &info);
-	if (!error && (info.kernel_bytes < sizeof(its) || offset > info.kernel_bytes - sizeof(its)))
-		error = -EBADMSG;
-	if (!error)
-		error = slotfile_read(f, info.kernel_offset + offset, its, sizeof(its));
-	if (!error && memcmp(its, mine, sizeof(its)) != 0)
-		error = -EBADMSG;
-	if (!error)
-		*version = info.version;
-	return error;
+	if (error)
+		return error;
+	if (info.kernel_bytes < sizeof(its) || offset > info.kernel_bytes - sizeof(its))
+		return -EBADMSG;
+	error = slotfile_read(f, info.kernel_offset + offset, its, sizeof(its));
+	if (error)
+		return error;
+	*version = info.version;
+	return memcmp(its, mine, sizeof(its)) == 0 ? 0 : -EBADMSG;
 }
 
 static int unknown(int error, const char *why)
