@@ -45,7 +45,7 @@ untagged := 0.1.$(or $(shell git rev-list --count HEAD 2>/dev/null),0)
 VERSION  := $(or $(tagged),$(untagged))
 
 # Goals that install what is missing before anything is built.
-setup := $(or $(if $(filter keys uboot fit update sdcard flash,$(MAKECMDGOALS))$(filter uboot,$(BOOT)),setup-disk), \
+setup := $(or $(if $(filter keys uboot fit update ota sdcard flash,$(MAKECMDGOALS))$(filter uboot,$(BOOT)),setup-disk), \
 	$(if $(filter run debug deps dtbs,$(MAKECMDGOALS)),setup))
 
 # These build no app, so they need none.

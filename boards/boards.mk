@@ -98,6 +98,13 @@ $(update): $(fit) tools/update tools/disk.py
 	$(call say,UPDATE,$@)
 	$(Q)tools/update $< $@ --keys $(KEYS) $(if $(SIGN),--sign '$(SIGN)')
 
+# TOKEN is the device's; without it that of the cards which `make run` boots.
+run_token := keys/token
+
+.PHONY: ota
+ota: $(update)
+	@TOKEN='$(TOKEN)' tools/ota '$(HOST)' $< --token-file $(run_token)
+
 # --- The disk ---------------------------------------------------------------------------------
 # build/<app>/<board>/sdcard.img. A board.mk says which U-Boot it takes; boot_files are the other
 # files of the boot partition, boot_needs what has to be fetched for them.
@@ -113,10 +120,20 @@ boot_files_rpi  = boards/rpi/config.txt \
 	LICENCE.broadcom=$(firmware)/usr/share/doc/raspi-firmware/copyright \
 	build/deps/dtbs/broadcom/*-rpi-*.dtb
 
-# With a new card each time.
-ifeq ($(BOOT),uboot)
+# With a new card each time: what runs is what was built. Whoever may read the keys may push to it.
+ifeq ($(BOOT)$(filter run,$(MAKECMDGOALS)),ubootrun)
+CONFIG ?= $(build)/run.txt
 run: $(sdcard)
+$(sdcard): $(CONFIG)
 endif
+
+$(run_token): | $(setup)
+	@mkdir -p $(@D)
+	@umask 077 && python3 -c 'import secrets; print(secrets.token_hex(16))' > $@
+
+$(build)/run.txt: $(run_token)
+	@mkdir -p $(@D)
+	@echo token=$$(cat $<) > $@
 
 .PHONY: sdcard flash
 sdcard: $(sdcard)

@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device's own page: www/index.html draws what /status.json says; /metrics is for Prometheus. */
+/*
+ * The device's own page: www/index.html draws what /status.json says; /metrics is for Prometheus;
+ * updates come to /update, and /crash is about the last one that did not go well.
+ */
 #include <stdio.h>
 #include <stdlib.h>
+#include <pith/health.h>
 #include <pith/http.h>
 #include <pith/machine.h>
 #include <pith/net.h>
 #include <pith/page.h>
+#include <pith/push.h>
 #include "status.h"
+#include "update.h"
+
+#define ALIVE_MS ((int)HEALTH_ALIVE_MS / 3)
 
 static const struct http_route routes[] = {
     {.path = "/status.json", .respond = status_json},
     {.path = "/metrics", .respond = status_metrics},
+    {.path = "/crash", .respond = update_crash},
+    PUSH_ROUTE,
     {.path = "/", .prefix = true, .directory = "www"},
     {},
 };
@@ -40,8 +50,9 @@ int main(void)
 	}
 	status_init(server);
 	printf("web: listening on port %u\n", http_port(server));
-	while (http_step(server, -1) == 0)
-		;
+	update_start(http_port(server));
+	while (http_step(server, ALIVE_MS) == 0)
+		health_alive();
 	perror("web: cannot wait");
 	return EXIT_FAILURE;
 }

@@ -3,10 +3,13 @@
 #include <inttypes.h>
 #include <string.h>
 #include <pith/compiler.h>
+#include <pith/crash.h>
 #include <pith/file.h>
 #include <pith/machine.h>
 #include <pith/net.h>
+#include <pith/ota.h>
 #include <pith/page.h>
+#include <pith/push.h>
 #include <pith/thread.h>
 #include <pith/time.h>
 #include "status.h"
@@ -22,6 +25,7 @@ static struct {
 	struct thread_info threads[THREADS_MAX];
 	struct net_status net;
 	struct http_stats http;
+	struct ota_status ota;
 } now;
 
 void status_init(const struct http_server *s)
@@ -37,11 +41,38 @@ static void gather(void)
 	now.threads_shown = MIN(now.thread_count, THREADS_MAX);
 	net_status(&now.net);
 	http_stats(server, &now.http);
+	ota_status(&now.ota);
 }
 
 /* Nanoseconds as seconds with all their digits: no rounding, no floating point. */
 #define SECONDS        "%" PRIu64 ".%09u"
 #define SECONDS_OF(ns) (uint64_t)((ns) / NS_PER_S), (unsigned int)((ns) % NS_PER_S)
+
+/* How bad_version failed, to be read behind "the new image": tools/ota and the page do. */
+_Static_assert(OTA_TRIAL_MS == 30000, "it is said below");
+static const char *failure(void)
+{
+	static const struct {
+		const char *why, *failure;
+	} failures[] = {
+	    {"damaged", "was damaged"},    {"unconfirmed", "did not confirm within 30 s"},
+	    {"panic", "crashed"},          {"watchdog", "hung"},
+	    {"exit", "ended its program"}, {"network", "had no network"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(failures); i++)
+		if (strcmp(now.ota.why, failures[i].why) == 0)
+			return failures[i].failure;
+	return "";
+}
+
+/* What is known of how it crashed, if it did. */
+static const char *crash_cause(void)
+{
+	const struct crash_record *crash = crash_last();
+
+	return crash && crash->version == now.ota.bad_version ? crash->cause : "";
+}
 
 /* --- JSON (RFC 8259) ------------------------------------------------------------------------- */
 
@@ -171,6 +202,49 @@ static void json_http(struct http_request *rq)
 	            h->timeouts, h->out_of_memory, h->body_in_bytes, h->out_bytes);
 }
 
+static void json_version(struct http_request *rq, const char *name, uint32_t version)
+{
+	char text[VERSION_TEXT_BYTES];
+
+	if (version)
+		json_member(rq, name, version_format(version, text));
+	else
+		http_printf(rq, ",\"%s\":null", name);
+}
+
+static void json_slot(struct http_request *rq, const char *name, char slot)
+{
+	http_printf(rq, slot ? ",\"%s\":\"%c\"" : ",\"%s\":null", name, slot);
+}
+
+static void json_ota(struct http_request *rq)
+{
+	static const char *const phases[] = {"idle", "writing", "verifying", "ready", "activated"};
+	const struct ota_status *o = &now.ota;
+
+	http_printf(rq, ",\"ota\":{\"push\":%s", push_enabled() ? "true" : "false");
+	json_slot(rq, "running", o->running);
+	json_slot(rq, "active", o->active);
+	http_printf(rq, ",\"trial\":%s,\"trial_left_s\":%u.%03u,\"slots\":[",
+	            o->trial ? "true" : "false", o->trial_left_ms / 1000, o->trial_left_ms % 1000);
+	for (int i = 0; i < 2; i++) {
+		http_printf(rq, "%s{\"name\":\"%c\",\"confirmed\":%s", i ? "," : "", 'A' + i,
+		            o->slot[i].confirmed ? "true" : "false");
+		json_version(rq, "version", o->slot[i].version);
+		http_printf(rq, "}");
+	}
+	http_printf(rq, "]");
+	json_version(rq, "min_version", o->min_version);
+	json_version(rq, "failed_version", o->bad_version);
+	json_member(rq, "why", o->why);
+	json_member(rq, "failure", failure());
+	json_member(rq, "crash", crash_cause());
+	http_printf(rq, ",\"faults\":%u,\"retries\":%u", o->faults, o->retries);
+	json_member(rq, "phase", phases[o->phase]);
+	http_printf(rq, ",\"file_bytes\":%" PRIu64 ",\"done_bytes\":%" PRIu64 "}", o->file_bytes,
+	            o->done_bytes);
+}
+
 int status_json(struct http_request *rq)
 {
 	gather();
@@ -189,6 +263,7 @@ int status_json(struct http_request *rq)
 	json_threads(rq);
 	json_network(rq);
 	json_http(rq);
+	json_ota(rq);
 	http_printf(rq, "}\n");
 	return http_reply(rq, 200, "application/json");
 }
@@ -389,6 +464,37 @@ static void metrics_http(struct http_request *rq)
 	gauge(rq, "pith_http_connections", "Connections now.", h->connections_now);
 }
 
+/* Versions as the numbers they are (pith/version.h), so that alerts can compare them; 0: none. */
+static void metrics_ota(struct http_request *rq)
+{
+	const struct ota_status *o = &now.ota;
+
+	family(rq, "pith_ota_slot_version", "gauge",
+	       "Version of the image in a slot, as a number.");
+	for (int i = 0; i < 2; i++)
+		http_printf(rq, "pith_ota_slot_version{slot=\"%c\"} %" PRIu32 "\n", 'A' + i,
+		            o->slot[i].version);
+	family(rq, "pith_ota_slot_confirmed", "gauge", "Whether that image is known to work.");
+	for (int i = 0; i < 2; i++)
+		http_printf(rq, "pith_ota_slot_confirmed{slot=\"%c\"} %d\n", 'A' + i,
+		            o->slot[i].confirmed);
+	family(rq, "pith_ota_slot_running", "gauge", "Whether this machine runs that image.");
+	for (int i = 0; i < 2; i++)
+		http_printf(rq, "pith_ota_slot_running{slot=\"%c\"} %d\n", 'A' + i,
+		            o->running == 'A' + i);
+	gauge(rq, "pith_ota_trial", "Whether the running image is not confirmed yet.", o->trial);
+	family(rq, "pith_ota_trial_left_seconds", "gauge", "Time left to confirm it.");
+	http_printf(rq, "pith_ota_trial_left_seconds %u.%03u\n", o->trial_left_ms / 1000,
+	            o->trial_left_ms % 1000);
+	gauge(rq, "pith_ota_min_version", "No lower version is accepted.", o->min_version);
+	family(rq, "pith_ota_failed_version", "gauge", "The version that failed last, and why.");
+	http_printf(rq, "pith_ota_failed_version{");
+	label(rq, "why", o->why);
+	http_printf(rq, "} %" PRIu32 "\n", o->bad_version);
+	gauge(rq, "pith_ota_faults", "Abnormal resets in a row.", o->faults);
+	gauge(rq, "pith_ota_written_bytes", "Bytes of the update under way.", o->done_bytes);
+}
+
 int status_metrics(struct http_request *rq)
 {
 	gather();
@@ -397,5 +503,6 @@ int status_metrics(struct http_request *rq)
 	metrics_devices(rq);
 	metrics_protocols(rq);
 	metrics_http(rq);
+	metrics_ota(rq);
 	return http_reply(rq, 200, "text/plain; version=0.0.4; charset=utf-8");
 }

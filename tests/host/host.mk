@@ -37,8 +37,9 @@ bootargs_SRCS := kernel/bootargs.c
 console_SRCS := kernel/console.c kernel/log.c kernel/line.c
 driver_SRCS := kernel/driver.c
 
-# apps/web on Linux, over made-up values (tests/host/mock_status.c).
-build/host/web: apps/web/main.c apps/web/status.c tests/host/mock_status.c \
+# apps/web on Linux, over made-up values (tests/host/mock_status.c, mock_ota.c).
+build/host/web: $(addprefix apps/web/,main.c status.c update.c) tests/host/mock_status.c \
+		tests/host/mock_ota.c kernel/version.c net/push.c \
 		build/host/http/net/http.o build/host/http/$(http-parser)/http_parser.o
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) $(host_flags) -o $@ $^
