@@ -261,6 +261,9 @@ static bool fail_trial(struct boot_state *s, void *why)
 	bool network = strcmp(why, "network") == 0;
 	bool again = s->bad == version && strcmp(s->why, "network") == 0;
 
+	/* It was confirmed, or has failed already, while this waited. */
+	if (s->try != slots.running)
+		return false;
 	s->retry = network ? (again ? s->retry : 0) + 1 : 0;
 	s->bad = version;
 	strncpy(s->why, why, sizeof(s->why) - 1);

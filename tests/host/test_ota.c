@@ -993,7 +993,9 @@ static void a_failed_trial_can_become_active_by_nothing(void **state)
 	assert_int_equal(slots_fail_trial("exit"), 0);
 	assert_int_equal(ota_confirm(), -EIO);
 	assert_int_equal(ota_begin(update.bytes), -EAGAIN);
+	assert_int_equal(slots_fail_trial("unconfirmed"), 0); /* the first reason stays */
 	expect_state('B', 0, 0, 0);
+	assert_string_equal(get_state().why, "exit");
 }
 
 static void the_time_of_a_trial_runs_out(void **state)

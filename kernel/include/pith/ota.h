@@ -9,7 +9,7 @@
  * it works; if it does not within OTA_TRIAL_MS, or dies, the machine goes back by itself.
  *
  * All functions: thread context only, any thread; they block for the disk, and take turns.
- * Memory: a constant 70 KB or so from begin to finish, independent of the image's size.
+ * Memory: 65 KiB from begin to finish, independent of the image's size; 64 KiB within confirm.
  */
 #ifndef PITH_OTA_H
 #define PITH_OTA_H
@@ -37,8 +37,8 @@ int ota_begin(uint64_t file_bytes);
 /*
  * The next bytes, in order, as many as there are.
  *
- * Returns  0; -EFBIG more than announced; -EIO the disk failed; -EBADMSG this cannot become an update.
- *          After an error the update is over, as by ota_abort().
+ * Returns  0; -EFBIG more than announced; -EIO the disk failed; -EBADMSG this cannot become an update;
+ *          -EINVAL none is under way. After an error the update is over, as by ota_abort().
  */
 int ota_write(const void *bytes, size_t count);
 
@@ -47,11 +47,12 @@ int ota_write(const void *bytes, size_t count);
  *
  * Returns  0; -EBADMSG truncated or damaged; -ENOKEY, -EKEYREJECTED wrong signature;
  *          -EPERM another product's; -EALREADY the same or an older version than what runs;
- *          -ESTALE below the least version; -EIO. After an error the update is over.
+ *          -ESTALE below the least version; -EIO; -EINVAL none is under way. After an error the update
+ *          is over.
  */
 int ota_finish(void);
 
-/* Put what was finished on trial from the next restart on. Returns 0; -EINVAL nothing is; -EIO. */
+/* Put what was finished on trial from the next restart on. 0; -EINVAL nothing is; -EIO: try again. */
 int ota_activate(void);
 
 /*
@@ -61,10 +62,13 @@ int ota_activate(void);
  */
 int ota_confirm(void);
 
-/* Give an update up; the target slot stays without an image. Harmless at any time. */
+/* Give an update up; the target slot stays without an image. Does nothing once it is activated. */
 void ota_abort(void);
 
-/* The last error of begin, write, finish or activate as a sentence for people: never empty. */
+/*
+ * The last error of begin, write, finish or activate as a sentence for people: never empty. It changes
+ * with the next one.
+ */
 const char *ota_error(void);
 
 enum ota_phase { OTA_IDLE, OTA_WRITING, OTA_VERIFYING, OTA_READY, OTA_ACTIVATED };
