@@ -56,21 +56,25 @@ static bool block_inside(uint32_t offset, uint32_t bytes, uint32_t fit_bytes)
 	return offset >= FDT_HEADER_BYTES && (uint64_t)offset + bytes <= fit_bytes;
 }
 
+/* DTSpec 5.2; the reservation block is not ours, but libfdt wants it inside, too. */
 static int read_header(struct walk *w, uint32_t fit_bytes)
 {
 	uint8_t h[FDT_HEADER_BYTES];
 	int error = fit_bytes < sizeof(h) ? -EBADMSG : w->read(w->ctx, 0, h, sizeof(h));
-	uint32_t off_struct, off_strings, strings_bytes, struct_bytes;
+	uint32_t off_struct, off_strings, off_reservations, strings_bytes, struct_bytes;
 
 	if (error)
 		return error;
 	off_struct = be32(h + 8);
 	off_strings = be32(h + 12);
+	off_reservations = be32(h + 16);
 	strings_bytes = be32(h + 32);
 	struct_bytes = be32(h + 36);
 	if (be32(h) != FDT_MAGIC || be32(h + 4) != fit_bytes || be32(h + 20) != FDT_VERSION ||
-	    off_struct % 4 || !block_inside(off_struct, struct_bytes, fit_bytes) ||
-	    !block_inside(off_strings, strings_bytes, fit_bytes))
+	    be32(h + 24) > FDT_VERSION || off_struct % 4 ||
+	    !block_inside(off_struct, struct_bytes, fit_bytes) ||
+	    !block_inside(off_strings, strings_bytes, fit_bytes) ||
+	    !block_inside(off_reservations, 0, fit_bytes))
 		return -EBADMSG;
 	w->at = off_struct;
 	w->end = off_struct + struct_bytes;

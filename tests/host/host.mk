@@ -164,3 +164,32 @@ config_SRCS := kernel/config.c kernel/crc32.c kernel/bootargs.c
 
 HOST_TESTS += health
 health_SRCS := kernel/recovery.c
+
+# Updates, as the tools make them of a file that is no image, with keys of their own.
+updates := build/host/updates
+$(updates)/keys/current.pub:
+	@tools/keys.py new $(@D)
+$(updates)/keys.c: $(updates)/keys/current.pub tools/keys.py
+	@tools/keys.py source $(<D) $@
+$(updates)/%.pith: LICENSE dts/image.its.in tools/fit tools/update tools/disk.py $(updates)/keys/current.pub
+	@tools/fit $< $(@:.pith=.itb) --product example --version 1.2.3 --keys $(updates)/keys \
+		--sign $(updates)/keys/$*.pem
+	@tools/update $(@:.pith=.itb) $@ --keys $(updates)/keys --sign $(updates)/keys/$*.pem
+
+# Of Mbed TLS's RSA, too, what is not called needs what is not configured.
+rsa_CFLAGS := -I$(mbedtls)/include -I. -DMBEDTLS_CONFIG_FILE='"kernel/mbedtls_config.h"' \
+	-ffunction-sections
+rsa_LIBS   := -Wl,--gc-sections
+update_common := kernel/update.c $(updates)/keys.c $(addprefix $(mbedtls)/library/,sha256.c \
+	platform_util.c $(mbedtls_rsa:.o=.c))
+HOST_TESTS    += update
+update_SRCS   := $(update_common)
+update_CFLAGS := $(rsa_CFLAGS)
+update_LIBS   := $(rsa_LIBS) -Wl,--wrap=calloc
+build/host/test_update: | $(updates)/current.pith $(updates)/spare.pith
+
+# libfdt is the judge.
+HOST_TESTS += fit
+fit_SRCS   := kernel/fit.c $(addprefix $(libfdt)/libfdt/,fdt.c fdt_ro.c fdt_strerror.c fdt_sw.c fdt_wip.c)
+fit_CFLAGS := -isystem $(libfdt)/libfdt
+build/host/test_fit: | $(updates)/current.pith
