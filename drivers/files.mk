@@ -30,3 +30,6 @@ obj-$(or $(FEAT_NET),$(FEAT_BLOCK),$(FEAT_RNG)) += drivers/virtio_mmio.o drivers
 
 # What runs for every packet.
 $(addprefix $(obj)/drivers/,gicv2.o gicv3.o timer.o virtqueue.o virtio_mmio.o virtio_net.o): optimize := -O2
+
+# The watchdog of QEMU virt, where it is told to have one: for what is updated.
+obj-$(FEAT_OTA) += drivers/pci_ecam.o drivers/i6300esb.o

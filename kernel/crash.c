@@ -248,14 +248,16 @@ static const char *find_panic(const char *text)
 /* Copy the lines of a report's backtrace ("[time]   by image+0x1234"), without what is before. */
 static void copy_backtrace(const char *report, char *out, size_t room)
 {
-	const char *line = strstr(report, "backtrace, image at");
+	const char *at = strstr(report, "backtrace, image at");
 
-	while (line && (line = strchr(line, '\n'))) {
-		size_t time_bytes = strcspn(++line, "]\n"), bytes;
+	while (at && (at = strchr(at, '\n'))) {
+		const char *line = at + 1;
+		size_t bytes;
 
-		if (strncmp(line + time_bytes, "]   ", 4) != 0)
+		line += strcspn(line, "]\n");
+		if (strncmp(line, "]   ", 4) != 0)
 			break;
-		line += time_bytes + 4;
+		line += 4;
 		bytes = strcspn(line, "\n") + 1;
 		if (bytes >= room)
 			break;
@@ -263,6 +265,7 @@ static void copy_backtrace(const char *report, char *out, size_t room)
 		out[bytes - 1] = '\n';
 		out += bytes;
 		room -= bytes;
+		at = line;
 	}
 	*out = '\0';
 }

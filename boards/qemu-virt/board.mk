@@ -17,8 +17,8 @@ qemu_block_y = -drive if=none,id=disk0,format=raw,file=$(qemu_disk) \
 
 qemu_console = -serial $(1)
 
-# There is no firmware that would pass bootargs on.
-qemu_boot_uboot = -bios $(uboot) $(if $(ARGS),$(error With BOOT=uboot QEMU virt takes no ARGS))
+# There is no firmware that would pass bootargs on. The watchdog is for images with feature ota.
+qemu_boot_uboot = -bios $(uboot) -device i6300esb -action watchdog=reset $(if $(ARGS),$(error With BOOT=uboot QEMU virt takes no ARGS))
 
 # Of which U-Boot its disk has.
 uboot_name := qemu-virt

@@ -92,9 +92,10 @@ class Card:
         return pathlib.Path(folder) / name
 
     def boot(self, drive="", devices=(), **options):
-        """QEMU virt from this card, by the U-Boot that is on it."""
+        """QEMU virt from this card, by the U-Boot that is on it, with a watchdog."""
         folder = self.path.parent
         uboot = self.file("u-boot.bin", folder)
+        devices = ["-device", "i6300esb", "-action", "watchdog=reset", *devices]
         return Qemu(devices=["-bios", uboot, "-drive",
                              f"if=none,id=card,format=raw,file={self.path}{drive}",
                              "-device", "virtio-blk-device,drive=card", *devices], **options)

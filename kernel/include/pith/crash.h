@@ -24,7 +24,7 @@ struct crash_record {
 	char slot;        /* where it ran: 'A', 'B', 0: neither */
 	bool trial;       /* it was on trial */
 	char build_id[41];
-	char cause[160]; /* the panic's line, or "watchdog" */
+	char cause[160];       /* the panic's line, or "watchdog" */
 	uint64_t uptime_ms;    /* of the panic; 0 after a hang */
 	const char *backtrace; /* image offsets, a line each; terminated */
 	const char *log;       /* the last lines of the log; terminated */

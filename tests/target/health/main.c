@@ -90,6 +90,11 @@ static void no_network(void)
 	health_network(is_down);
 }
 
+static void watch(void)
+{
+	printf("watchdog %d\n", watchdog_start(2000));
+}
+
 static void leave(void)
 {
 	exit(3);
@@ -104,6 +109,7 @@ static const struct {
     {"abort", abort},     {"exit", leave},
     {"off", machine_off}, {"restart", machine_restart},
     {"confirm", confirm}, {"no-network", no_network},
+    {"watch", watch},
 };
 
 static void live(long seconds)
