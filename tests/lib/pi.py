@@ -23,17 +23,17 @@ class Pi(Qemu):
     """
     board       "raspi3b" or "raspi4b"
     console     "mini-uart": as the tree's stdout-path says; "pl011": stdout-path names that
+    tree        another than Debian's kernel package has: a file
     seeds       fresh rng-seed and kaslr-seed in the tree
     tree_edits  more arguments of fdtput, a list each: ["-t", "s", "/leds", "status", "disabled"]
     watchdog    False: its node is disabled, as where arming it resets at once (with U-Boot)
     """
 
     def __init__(self, board, app=None, *, image=None, append="", console="mini-uart", seeds=True,
-                 tree_edits=(), watchdog=True, devices=(), qmp=False):
-        make("build/deps/dtbs/.ready", check=True)
+                 tree=None, tree_edits=(), watchdog=True, devices=(), qmp=False):
         self._prepare()
         self.tree = pathlib.Path(self._folder) / "tree.dtb"
-        shutil.copy(ROOT / f"build/deps/dtbs/broadcom/{TREES[board]}.dtb", self.tree)
+        shutil.copy(tree or self._debians(board), self.tree)
         for edit in self._edits(console, seeds, watchdog, tree_edits):
             path = next(i for i, word in enumerate(edit) if word.startswith("/"))
             subprocess.run(["fdtput", *edit[:path], self.tree, *edit[path:]], check=True)
@@ -47,6 +47,10 @@ class Pi(Qemu):
         self.command = [program(10), "-M", board, *single, *self._kernel(app, image, append),
                         "-dtb", str(self.tree), "-display", "none", "-monitor", "none",
                         "-no-user-config", *serials, *map(str, devices), *self._qmp_options(qmp)]
+
+    def _debians(self, board):
+        make("build/deps/dtbs/.ready", check=True)
+        return ROOT / f"build/deps/dtbs/broadcom/{TREES[board]}.dtb"
 
     def _edits(self, console, seeds, watchdog, more):
         if console == "pl011":

@@ -8,21 +8,11 @@ import pytest
 from build import build
 from checks import check_output
 from pi import Pi
-from qemu import Qemu
+from versal import Versal
 
 APP = "tests/target/sd"
 MIB = 1 << 20
 NO_SDHOST = ["-t", "s", "/soc/mmc@7e202000", "status", "disabled"]
-
-
-class Versal(Qemu):
-    """QEMU's Xilinx Versal, which brings its own tree."""
-
-    def __init__(self, app=None, *, image=None, append="", devices=(), qmp=False):
-        self._prepare()
-        self.command = ["qemu-system-aarch64", "-M", "xlnx-versal-virt", "-m", "256M",
-                        *self._kernel(app, image, append), "-display", "none", "-monitor", "none",
-                        "-serial", "stdio", "-no-user-config", *devices, *self._qmp_options(qmp)]
 
 
 # A machine, what its tree says in another way, the controller with the card, and where QEMU plugs it.
