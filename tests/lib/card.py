@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import disk  # noqa: E402  (tools/disk.py: the layout and the formats)
 
 VERSION = "1.0.0"
+DEBIANS_U_BOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"    # of the package u-boot-qemu: with a prompt
 BAD_SECTOR = b"\xa5" * disk.SECTOR
 
 

@@ -10,14 +10,13 @@ import urllib.request
 
 import pytest
 from build import build
-from card import Card, disk, sdcard
+from card import DEBIANS_U_BOOT, Card, disk
 from pi import Pi, TREES
 from qemu import Qemu
 from versal import Versal
 
 APP = "tests/system/apps/same"
 CARDS = {"virt": "qemu-virt", "raspi3b": "rpi3", "raspi4b": "rpi4"}
-DEBIANS_U_BOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"    # the package u-boot-qemu: with a prompt
 
 
 def image_on(card, slot, folder):

@@ -9,8 +9,9 @@ import urllib.request
 
 import pytest
 from build import ROOT, make
-from card import BAD_SECTOR, Card, disk
+from card import BAD_SECTOR, DEBIANS_U_BOOT, Card, disk
 from pi import BOARDS, TREES, Pi
+from qemu import Qemu
 
 
 @pytest.fixture
@@ -57,13 +58,14 @@ def test_web_answers_from_a_card(tmp_path):
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_a_pi_boots_from_its_card(tmp_path, board):
+def test_a_pi_boots_from_its_card_whatever_is_typed(tmp_path, board):
     card = Card(tmp_path / "card.img", "hello", board={"raspi3b": "rpi3", "raspi4b": "rpi4"}[board])
     uboot = card.file("u-boot.bin", tmp_path)
     tree = card.file(TREES[board] + ".dtb", tmp_path)
     assert tree.read_bytes() == (ROOT / "build/deps/dtbs/broadcom" / tree.name).read_bytes()
     with Pi(board, image=uboot, watchdog=False, append="hello=pi",
-            devices=["-drive", f"if=sd,format=raw,file={card.path}"]) as m:
+            devices=["-drive", f"if=sd,format=raw,file={card.path}"]) as m, \
+            Typing(m, NOISE["Ctrl-C"]):
         m.expect(r"Raspberry Pi \d Model B, EL2, \d+ MiB, slot A$", timeout_s=180)
         m.expect("Hello from Pith")
         m.expect("exit status 0")
@@ -197,6 +199,26 @@ def test_typing_finds_no_prompt_where_nothing_boots(card, noise):
             m.expect(r"^U-Boot 20")
             m.expect(r"PITH: nothing to boot")
         assert "=> " not in m.output and "Unknown command" not in m.output
+
+
+def test_ctrl_c_stops_a_u_boot_that_listens(card):
+    """The control: without the script's first command the same typing keeps the image from booting."""
+    uboot = card.file("u-boot.bin", card.path.parent)
+    code = uboot.read_bytes()
+    assert code.count(b"setenv stdin nulldev") == 1
+    uboot.write_bytes(code.replace(b"setenv stdin nulldev", b"setenv other nulldev"))
+    subprocess.run(["mcopy", "-o", "-i", f"{card.path}@@{disk.BOOT}", uboot, "::"], check=True)
+    boots(card, "A")
+    with card.boot() as m, Typing(m, NOISE["Ctrl-C"]):
+        m.expect(r"^PITH: nothing to boot$")
+        assert "Hello" not in m.output
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_typing_finds_the_prompt_of_another_u_boot(noise):
+    """The control: the same noise stops Debian's U-Boot, and is run as commands."""
+    with Qemu(devices=["-bios", DEBIANS_U_BOOT]) as m, Typing(m, NOISE[noise]):
+        m.expect(r"=> ")
 
 
 def test_no_disk_no_prompt(tmp_path, card):
