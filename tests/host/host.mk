@@ -177,8 +177,7 @@ $(updates)/%.pith: LICENSE dts/image.its.in tools/fit tools/update tools/disk.py
 	@tools/update $(@:.pith=.itb) $@ --keys $(updates)/keys --sign $(updates)/keys/$*.pem
 
 # Of Mbed TLS's RSA, too, what is not called needs what is not configured.
-rsa_CFLAGS := -I$(mbedtls)/include -I. -DMBEDTLS_CONFIG_FILE='"kernel/mbedtls_config.h"' \
-	-ffunction-sections
+rsa_CFLAGS := $(entropy_CFLAGS) -ffunction-sections
 rsa_LIBS   := -Wl,--gc-sections
 update_common := kernel/update.c $(updates)/keys.c $(addprefix $(mbedtls)/library/,sha256.c \
 	platform_util.c $(mbedtls_rsa:.o=.c))
@@ -193,3 +192,12 @@ HOST_TESTS += fit
 fit_SRCS   := kernel/fit.c $(addprefix $(libfdt)/libfdt/,fdt.c fdt_ro.c fdt_strerror.c fdt_sw.c fdt_wip.c)
 fit_CFLAGS := -isystem $(libfdt)/libfdt
 build/host/test_fit: | $(updates)/current.pith
+
+# Very many damaged updates through the whole verifier: without the sanitizers, for speed
+# (tests/host/test_bad_images.py).
+bad_images_SRCS := tests/host/bad_images.c kernel/slotfile.c kernel/fit.c kernel/version.c $(update_common)
+build/host/bad_images: $(bad_images_SRCS) tests/host/update_files.h $(wildcard kernel/*.h \
+		kernel/include/pith/*.h) | $(mbedtls)/.ready
+	$(call say,HOSTCC,$@)
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Itests/host/include \
+		-Ikernel/include $(rsa_CFLAGS) $(rsa_LIBS) -o $@ $(bad_images_SRCS)
