@@ -103,16 +103,25 @@ uint32_t update_file_bytes(const uint8_t header[8], uint32_t *fit_bytes)
 	return (*fit_bytes + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES + UPDATE_TRAILER_BYTES;
 }
 
+/*
+ * What is behind the file is never read with it: a longer one whose writing was interrupted may have
+ * left sectors there that cannot be read, and nothing would ever write them again.
+ */
 int slotfile_measure(struct slotfile *f, uint32_t *file_bytes, uint32_t *fit_bytes)
 {
+	uint32_t room = f->bytes;
 	uint8_t header[8];
-	int error = slotfile_read(f, 0, header, sizeof(header));
+	int error;
 
+	f->bytes = SECTOR_BYTES;
+	error = slotfile_read(f, 0, header, sizeof(header));
+	f->bytes = room;
 	if (error)
 		return error;
 	*file_bytes = update_file_bytes(header, fit_bytes);
-	if (*file_bytes == 0 || *file_bytes > f->bytes)
+	if (*file_bytes == 0 || *file_bytes > room)
 		return explain(f->why, -EBADMSG, "there is no image");
+	f->bytes = *file_bytes;
 	return 0;
 }
 
@@ -206,6 +215,7 @@ int slotfile_verify(struct slotfile *f, uint32_t file_bytes, uint32_t *version)
 	struct update_trailer t;
 	int error;
 
+	f->bytes = file_bytes;
 	error = digest_file(f, trailer_at + UPDATE_SIGNED_BYTES, digest);
 	if (!error)
 		error = slotfile_read(f, trailer_at, bytes, sizeof(bytes));

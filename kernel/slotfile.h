@@ -12,7 +12,7 @@
 struct slotfile {
 	struct block_device *dev;
 	uint64_t lba;
-	uint32_t bytes;       /* of the slot */
+	uint32_t bytes; /* of the slot; of the file once that is known: nothing more is read */
 	const uint8_t *first; /* its first sector, where that is not on the medium yet; or NULL */
 	uint8_t *window;
 	uint32_t window_bytes;  /* a multiple of SECTOR_BYTES */
