@@ -148,6 +148,7 @@
 #define MAC_FRAME_BYTES_MAX   1536
 
 #define RX_BUFFER_BYTES 2048
+#define RX_RING_LOW     8
 #define RX_PAD_BYTES    2 /* RBUF_ALIGN_2B */
 #define RX_BUFFERS_MIN  16
 
@@ -992,6 +993,7 @@ static int allocate(struct genet *n)
 	}
 	dev->rx_buffer_bytes = RX_BUFFER_BYTES;
 	dev->rx_free_low = dev->rx_buffers / 4;
+	dev->rx_ring_low = RX_RING_LOW;
 	dev->free_count = dev->rx_buffers;
 	return 0;
 }

@@ -85,6 +85,9 @@ uint64_t virtio_offered(struct virtio_device *dev);
 int virtio_config(struct virtio_device *dev, unsigned int offset, unsigned int width,
                   unsigned int count, void *buf);
 
+/* How many entries queue index can have, before or after negotiation; 0: there is no such queue. */
+unsigned int virtio_queue_max(struct virtio_device *dev, unsigned int index);
+
 /*
  * Set queue index up in q.
  *

@@ -206,17 +206,22 @@ static void queue_publish(struct virtio_device *dev, struct virtqueue *q)
 }
 
 /* Sections 4.2.3.2 and, legacy, 4.2.4. */
+unsigned int virtio_queue_max(struct virtio_device *dev, unsigned int index)
+{
+	reg_write(dev, QUEUE_SEL, index);
+	return MIN(reg_read(dev, QUEUE_NUM_MAX), QUEUE_SIZE_MAX);
+}
+
 int virtio_queue(struct virtio_device *dev, unsigned int index, struct virtqueue *q,
                  unsigned int wanted, unsigned int indirect_max)
 {
 	unsigned int size, max;
 	int err;
 
-	reg_write(dev, QUEUE_SEL, index);
-	max = reg_read(dev, QUEUE_NUM_MAX);
+	max = virtio_queue_max(dev, index);
 	if (max == 0)
 		return -ENOENT;
-	for (size = 1; size < wanted && size * 2 <= MIN(max, QUEUE_SIZE_MAX);)
+	for (size = 1; size < wanted && size * 2 <= max;)
 		size *= 2;
 	/* No chain may be longer than the ring, not even in a table: section 2.7.5.3.1. */
 	if (!(dev->features & VIRTIO_F_INDIRECT_DESC) || size < 2)

@@ -33,12 +33,16 @@
 #define F_GUEST_CSUM (1ull << 1)
 #define F_MTU        (1ull << 3)
 #define F_MAC        (1ull << 5)
+#define F_GUEST_TSO4 (1ull << 7)
+#define F_GUEST_TSO6 (1ull << 8)
 #define F_HOST_TSO4  (1ull << 11)
 #define F_HOST_TSO6  (1ull << 12)
 #define F_MRG_RXBUF  (1ull << 15)
 #define F_STATUS     (1ull << 16)
-#define F_WANTED                                                                           \
-	(F_CSUM | F_GUEST_CSUM | F_MTU | F_MAC | F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF | \
+#define F_HOST_TSO   (F_HOST_TSO4 | F_HOST_TSO6)
+#define F_GUEST_TSO  (F_GUEST_TSO4 | F_GUEST_TSO6)
+#define F_WANTED                                                                          \
+	(F_CSUM | F_GUEST_CSUM | F_MTU | F_MAC | F_HOST_TSO | F_GUEST_TSO | F_MRG_RXBUF | \
 	 F_STATUS | VIRTIO_F_ANY_LAYOUT | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
 
 /* Configuration: section 5.1.4. */
@@ -72,8 +76,20 @@ struct net_header {
 #define RX_BUFFER_BYTES 2048
 /* Header, then Ethernet's 14 bytes, then IP at a multiple of 32: what is copied out is aligned. */
 #define RX_IP_OFFSET   32
-#define RX_LOT         32 /* buffers that enter the ring for the first time together */
 #define RX_BUFFERS_MIN 16
+/* A ring with fewer buffers than this may be short of one jumbo frame (9216 bytes). */
+#define RX_RING_LOW 8
+
+/*
+ * Large receive: the device hands up as one frame what is many of a TCP connection. It takes so many
+ * buffers, and the device waits until they are there; so the ring must always have them.
+ */
+#define RX_LARGE_BYTES   (ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES + UINT16_MAX)
+#define RX_LARGE_BUFFERS (RX_LARGE_BYTES / (RX_BUFFER_BYTES - RX_IP_OFFSET) + 1)
+/* Buffers that enter the ring for the first time together. */
+#define RX_LOT RX_LARGE_BUFFERS
+/* Worth it with at least so many: two of them, and as many again to spare. */
+#define RX_LARGE_BUFFERS_MIN (3 * RX_LARGE_BUFFERS)
 
 #define MTU_MIN          68 /* RFC 791 */
 #define MTU_ETHERNET     1500
@@ -275,6 +291,20 @@ static uint32_t chain_bytes(const struct netbuf *nb)
 	return bytes;
 }
 
+/* A large frame's checksum is never finished: section 5.1.6.4.1. */
+static bool is_frame(const struct virtio_net *n, uint32_t bytes, unsigned int flags,
+                     unsigned int gso_type)
+{
+	uint64_t allowed = gso_type == GSO_TCPV4 ? F_GUEST_TSO4 : F_GUEST_TSO6;
+
+	if (bytes < ETHERNET_HEADER_BYTES)
+		return false;
+	if (gso_type == GSO_NONE)
+		return bytes <= n->rx_frame_max;
+	return (gso_type == GSO_TCPV4 || gso_type == GSO_TCPV6) && (n->vdev->features & allowed) &&
+	       (flags & HEADER_NEEDS_CSUM) && bytes <= RX_LARGE_BYTES;
+}
+
 static struct netbuf *virtio_net_receive(struct netdev *dev)
 {
 	struct virtio_net *n = to_net(dev);
@@ -296,8 +326,7 @@ static struct netbuf *virtio_net_receive(struct netdev *dev)
 			return NULL;
 		rx_hold(dev, count);
 		bytes = chain_bytes(frame);
-		if (bytes < ETHERNET_HEADER_BYTES || bytes > n->rx_frame_max ||
-		    gso_type != GSO_NONE) {
+		if (!is_frame(n, bytes, flags, gso_type)) {
 			dev->stats.rx_errors++;
 			free_chain(frame);
 			continue;
@@ -497,7 +526,11 @@ static uint64_t wanted_features(struct virtio_device *vdev)
 	uint16_t mtu;
 
 	if (!(offered & F_CSUM))
-		wanted &= ~(F_HOST_TSO4 | F_HOST_TSO6);
+		wanted &= ~F_HOST_TSO;
+	if (!(offered & F_GUEST_CSUM) || !(offered & F_MRG_RXBUF) ||
+	    MIN(netdev_rx_buffers_wanted(), virtio_queue_max(vdev, QUEUE_RX)) <
+	        RX_LARGE_BUFFERS_MIN)
+		wanted &= ~F_GUEST_TSO;
 	/* An MTU that IP or our buffers cannot live with is as good as none. */
 	if ((offered & F_MTU) && (virtio_config(vdev, CONFIG_MTU, sizeof(mtu), 1, &mtu) < 0 ||
 	                          mtu < MTU_MIN || mtu > mtu_max))
@@ -556,12 +589,13 @@ static int set_up_rx(struct virtio_net *n)
 	struct netdev *dev = &n->dev;
 	unsigned int count = netdev_rx_buffers_wanted();
 	unsigned int pieces = n->rx_header_split != 0 ? 2 : 1;
+	bool large = n->vdev->features & F_GUEST_TSO;
 	int err = virtio_queue(n->vdev, QUEUE_RX, &n->rx, count * pieces, 0);
 
 	if (err < 0)
 		return err;
 	/* Whatever is free in one run: half as many buffers are better than no network. */
-	while (count >= RX_BUFFERS_MIN && !n->rx_memory) {
+	while (count >= (large ? RX_LARGE_BUFFERS_MIN : RX_BUFFERS_MIN) && !n->rx_memory) {
 		dev->rx_buffers = count;
 		n->rx_memory =
 		    page_alloc(ALIGN_UP((size_t)count * RX_BUFFER_BYTES, PAGE_BYTES) / PAGE_BYTES,
@@ -572,7 +606,8 @@ static int set_up_rx(struct virtio_net *n)
 	if (!n->rx_memory || !n->rx_buffers)
 		return -ENOMEM;
 	dev->rx_buffer_bytes = RX_BUFFER_BYTES;
-	dev->rx_free_low = dev->rx_buffers / 4;
+	dev->rx_free_low = MAX(dev->rx_buffers / 4, large ? 2 * RX_LARGE_BUFFERS : 0);
+	dev->rx_ring_low = large ? RX_LARGE_BUFFERS : RX_RING_LOW;
 	dev->free_count = dev->rx_buffers;
 	return 0;
 }
@@ -600,13 +635,14 @@ static void report(const struct virtio_net *n)
 {
 	const struct netdev *dev = &n->dev;
 
-	klog(
-	    "%s: virtio-net%s %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, rings %u/%u, %u buffers%s%s%s",
-	    dev->name, n->vdev->legacy ? " (legacy)" : "", dev->mac[0], dev->mac[1], dev->mac[2],
-	    dev->mac[3], dev->mac[4], dev->mac[5], dev->mtu, n->rx.size, n->tx.size,
-	    dev->rx_buffers, dev->features & NETDEV_TX_CSUM ? ", tx csum" : "",
-	    dev->features & NETDEV_RX_CSUM ? ", rx csum" : "",
-	    dev->features & NETDEV_TX_TSO4 ? ", tso" : "");
+	klog("%s: virtio-net%s %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, rings %u/%u, %u "
+	     "buffers%s%s%s%s",
+	     dev->name, n->vdev->legacy ? " (legacy)" : "", dev->mac[0], dev->mac[1], dev->mac[2],
+	     dev->mac[3], dev->mac[4], dev->mac[5], dev->mtu, n->rx.size, n->tx.size,
+	     dev->rx_buffers, dev->features & NETDEV_TX_CSUM ? ", tx csum" : "",
+	     dev->features & NETDEV_RX_CSUM ? ", rx csum" : "",
+	     dev->features & NETDEV_TX_TSO4 ? ", tx large" : "",
+	     n->vdev->features & F_GUEST_TSO ? ", rx large" : "");
 }
 
 static int set_up(struct virtio_net *n)

@@ -22,9 +22,6 @@
 #define RX_BUFFERS_MIN          32
 #define RX_BUFFERS_MAX          512
 
-/* A ring with fewer buffers than this may be short of one jumbo frame (9216 bytes). */
-#define RX_RING_DRY 8
-
 static struct netdev *devices, **devices_end = &devices;
 
 static bool rung; /* somebody signalled since netdev_wait returned */
@@ -109,7 +106,7 @@ bool netdev_wait(uint64_t deadline_ns)
  */
 static bool ring_is_dry(const struct netdev *dev)
 {
-	return dev->rx_buffers - dev->held_count - dev->free_count < RX_RING_DRY;
+	return dev->rx_buffers - dev->held_count - dev->free_count < dev->rx_ring_low;
 }
 
 void netbuf_free(struct netbuf *nb)

@@ -90,6 +90,8 @@ static bool fits_frame(struct netif *netif, const struct pbuf *p, const ip_addr_
 {
 	unsigned int bytes = p->tot_len + (IP_IS_V4(dst) ? IP_HLEN : IP6_HLEN);
 
+	if (p->piece_bytes)
+		return true;
 	if (IP_IS_V4(dst))
 		return bytes <= netif->mtu;
 	/* 1280: every IPv6 path takes that (RFC 8200, section 5). */

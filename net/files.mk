@@ -2,7 +2,7 @@
 # The files of net/: obj-y always, obj-$(FEAT_...) with a feature (apps/features.mk).
 
 net_objs := address.o checksum.o config.o core.o dns.o hostent.o interface.o memory.o netif.o option.o \
-	random.o siphash.o socket.o socket_tcp.o socket_udp.o status.o tables.o timers.o
+	random.o segment.o siphash.o socket.o socket_tcp.o socket_udp.o status.o tables.o timers.o
 # Not built: init.c, mem.c, memp.c, timeouts.c, replaced by core.c, memory.c and timers.c; etharp.c
 # and dns.c, which tables.c includes.
 lwip_objs := core/def.o core/inet_chksum.o core/ip.o core/netif.o core/pbuf.o core/stats.o \

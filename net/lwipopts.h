@@ -92,12 +92,31 @@ struct tcp_pcb;
 uint16_t net_tcp_ooseq_max(const struct tcp_pcb *pcb);
 uint32_t net_tcp_isn(const void *local_ip, uint16_t local_port, const void *remote_ip,
                      uint16_t remote_port);
-#define LWIP_TCP 1
+/* Large segments (segment.c). */
+struct netif;
+struct pbuf;
+struct tcp_seg;
+/* The first of count bytes as a large segment's header and data; NULL: an ordinary one it must be. */
+struct pbuf *net_segment_new(const struct tcp_pcb *pcb, struct netif *netif, const void *bytes,
+                             uint16_t count);
+/* Cut seg in two after its first count bytes. It must be large. Returns ERR_OK or ERR_MEM. */
+int8_t net_segment_cut(struct tcp_pcb *pcb, struct tcp_seg *seg, uint16_t count);
+/* Cut the first unsent segment to what may be sent to netif and into the window now. The same. */
+int8_t net_segment_fit(struct tcp_pcb *pcb, struct netif *netif, uint32_t window);
+/* Cut seg to one MSS from what the peer has not acknowledged on. The same. */
+int8_t net_segment_first(struct tcp_pcb *pcb, struct tcp_seg *seg);
+/* Shorten the segment that the peer has acknowledged in part. Returns by how many bytes. */
+uint32_t net_segment_acked(struct tcp_pcb *pcb, uint32_t ackno);
+/* Of a TCP segment that the device is to cut up: into pieces of so many bytes; else 0. */
+#define LWIP_PBUF_CUSTOM_DATA         uint16_t piece_bytes;
+#define LWIP_PBUF_CUSTOM_DATA_INIT(p) (p)->piece_bytes = 0
+#define LWIP_TCP                      1
 #undef TCP_MSS /* glibc has one, too (host tests) */
 #define TCP_MSS                    1460
 #define TCP_WND                    net_tcp_window
 #define TCP_SND_BUF                net_tcp_send_buffer
 #define TCP_SND_QUEUELEN           net_tcp_send_queue
+#define TCP_WND_UPDATE_THRESHOLD   (TCP_WND / 4)
 #define LWIP_WND_SCALE             1
 #define TCP_RCV_SCALE              3 /* windows up to 512 KiB */
 #define LWIP_TCP_SACK_OUT          1
@@ -120,8 +139,6 @@ uint32_t net_tcp_isn(const void *local_ip, uint16_t local_port, const void *remo
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define LWIP_CHKSUM                  net_checksum
 uint16_t net_checksum(const void *bytes, int count);
-struct netif;
-struct pbuf;
 uint16_t net_tx_checksum(struct netif *netif, struct pbuf *p, uint8_t proto, const void *src,
                          const void *dst);
 /* A mark on a pbuf: the device has to finish the checksum. Unused by lwIP's own flags. */

@@ -213,6 +213,17 @@ static void describe_checksum(const struct pbuf *p, struct netdev_tx *tx)
 	                                        : offsetof(struct udp_hdr, chksum);
 }
 
+/* For the device: into which pieces it must cut the segment. After describe_checksum(). */
+static void describe_pieces(const struct pbuf *p, struct netdev_tx *tx)
+{
+	const struct eth_hdr *eth = p->payload;
+	const struct tcp_hdr *tcp = (const void *)((const char *)eth + tx->csum_start);
+
+	tx->gso_bytes = p->piece_bytes;
+	tx->gso_ipv6 = eth->type == PP_HTONS(ETHTYPE_IPV6);
+	tx->header_bytes = tx->csum_start + TCPH_HDRLEN_BYTES(tcp);
+}
+
 static err_t transmit(struct port *port, struct pbuf *p)
 {
 	struct netdev_frag frags[NETDEV_MAX_FRAGS];
@@ -226,6 +237,8 @@ static err_t transmit(struct port *port, struct pbuf *p)
 	}
 	if (p->flags & PBUF_FLAG_TX_CHECKSUM)
 		describe_checksum(p, &tx);
+	if (p->piece_bytes)
+		describe_pieces(p, &tx);
 	pbuf_ref(p);
 	r = dev->ops->transmit(dev, &tx);
 	if (r == 0) {
@@ -330,6 +343,7 @@ bool port_service(struct port *port)
 	struct netbuf *nb;
 	int count = 0;
 
+	dev->ops->reap(dev); /* first: lwIP does not touch a segment that the device may have */
 	while (count < RX_BATCH && (nb = dev->ops->receive(dev)) != NULL) {
 		if (!timers_alert)
 			timers_activity();
@@ -338,7 +352,6 @@ bool port_service(struct port *port)
 	}
 	if (dev->free_count)
 		dev->ops->refill(dev);
-	dev->ops->reap(dev);
 	if (port->tx_full)
 		resume_output(port);
 	follow_link(port);

@@ -101,6 +101,7 @@ struct sock {
 	uint16_t head_skip;
 	uint16_t tail_room;   /* tcp: bytes still free behind the last pbuf's, for small segments */
 	uint32_t pieces;      /* pbufs queued */
+	uint16_t last_bytes;  /* tcp: of the frame that came last */
 	uint32_t unconfirmed; /* tcp: bytes read that lwIP has not been told of yet */
 	/* tcp: a listener's connections that wait for accept(), and the link of one of those */
 	struct list accepted;

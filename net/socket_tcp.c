@@ -224,6 +224,7 @@ static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t er
 		pbuf_free(p);
 		return ERR_OK;
 	}
+	s->last_bytes = p->tot_len;
 	enqueue(s, p);
 	s->ready |= EPOLLIN;
 	ready_notify(&s->file.ready, EPOLLIN);
@@ -324,19 +325,33 @@ void tcp_taken(struct sock *c)
 /* --- Receiving ------------------------------------------------------------------------------- */
 
 /*
+ * Does the peer wait for an ACK? Of every second segment at least (RFC 9293, section 3.8.6.3); lwIP
+ * counts frames, and one of large receive may have been many segments. Such a one is acknowledged when
+ * it is read, together with the window that opens thereby.
+ */
+static bool owes_ack(const struct sock *s)
+{
+	return (s->tcp->flags & TF_ACK_DELAY) && s->last_bytes >= 2 * s->tcp->mss;
+}
+
+/*
  * lwIP may open the window by so many bytes again. It tells the peer only in steps of
  * TCP_WND_UPDATE_THRESHOLD, so smaller numbers are saved up.
  */
 static void confirm(struct sock *s, uint32_t bytes)
 {
 	s->unconfirmed += bytes;
-	if (!s->tcp || s->unconfirmed < TCP_WND_UPDATE_THRESHOLD)
+	if (!s->tcp || (s->unconfirmed < TCP_WND_UPDATE_THRESHOLD && !owes_ack(s)))
 		return;
 	while (s->unconfirmed && s->tcp) {
 		u16_t n = (u16_t)LWIP_MIN(s->unconfirmed, UINT16_MAX);
 
 		s->unconfirmed -= n;
 		tcp_recved(s->tcp, n);
+	}
+	if (s->tcp && owes_ack(s)) {
+		tcp_ack_now(s->tcp);
+		tcp_output(s->tcp);
 	}
 }
 

@@ -60,7 +60,7 @@ int waitq_wait(struct waitq *q, uint64_t deadline_ns)
 	return result;
 }
 
-static struct netdev dev = {.rx_buffers = 64};
+static struct netdev dev = {.rx_buffers = 64, .rx_ring_low = 8};
 static struct netbuf buffers[64];
 
 static void no_usable_address_gets_a_local_one(void **state)

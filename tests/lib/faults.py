@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that lose, double, reorder and damage frames, both ways: two ways to get one.
+"""Networks that lose, double, reorder and damage frames, both ways: three ways to get one.
 
 Relay: this process carries the frames between QEMU and a tap. It works everywhere, and the same seed
-decides the same. Netem: the kernel's own (tc-netem(8)), where it has it.
+decides the same. LargeRelay: the same with segmentation offload at both ends. Netem: the kernel's own
+(tc-netem(8)), where it has it.
 
-Both: before() gives QEMU's options, start(faults) begins, counters() tells what was done.
+All: before() gives QEMU's options, start(faults) begins, counters() tells what was done.
 """
 import heapq
 import os
@@ -17,12 +18,14 @@ import threading
 import time
 
 import pytest
-from netns import card
+from segments import HEADER_BYTES, Segment
 
+SOL_PACKET, PACKET_VNET_HDR, ETH_P_ALL = 263, 15, 3
 KINDS = ("lost", "doubled", "reordered", "damaged")
 # A reordered frame waits for this many others, or that long.
 REORDER_FRAMES, REORDER_S = 6, 0.01
 ETHERNET_BYTES = 14
+NO_OFFLOAD = bytes(HEADER_BYTES)
 # Only what has checksums of its own is damaged: ARP relies on Ethernet's.
 IP_PACKETS = (b"\x08\x00", b"\x86\xdd")
 
@@ -51,7 +54,7 @@ class Direction:
         self._count += 1
         if self._hit("lost"):
             return self.release()
-        if frame[12:14] in IP_PACKETS and self._hit("damaged"):
+        if frame[12:14] in IP_PACKETS and not isinstance(frame, LargeFrame) and self._hit("damaged"):
             frame = self._damage(frame)
         if self._hit("reordered"):
             after = self._count + self._random.randint(1, REORDER_FRAMES)
@@ -77,26 +80,36 @@ class Direction:
 
 
 class Relay:
+    """Between a stream of frames from and to QEMU, and a tap."""
+
     def __init__(self, seed=1):
         self._folder = tempfile.TemporaryDirectory(prefix="pith-relay-")
         self._seed, self._end, self._buffer = seed, False, bytearray()
 
     def before(self, ns, *addresses):
-        self._tap = ns.tap_fd("tap0")
+        devices = self._open(ns)
         os.set_blocking(self._tap, False)
         for address in addresses:
             ns.run("ip", "address", "add", address, "dev", "tap0")
         ns.run("ip", "link", "set", "tap0", "up")
-        listener = socket.socket(socket.AF_UNIX)
-        path = f"{self._folder.name}/link"
-        listener.bind(path)
-        listener.listen()
         self._in = Direction(self._to_machine, self._seed)
         self._out = Direction(self._to_host, -self._seed)
-        self._thread = threading.Thread(target=self._run, args=[listener], daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        return devices
+
+    def _open(self, ns):
+        self._tap = ns.tap_fd("tap0")
+        self._listener = socket.socket(socket.AF_UNIX)
+        path = f"{self._folder.name}/link"
+        self._listener.bind(path)
+        self._listener.listen()
         return ["-netdev", f"stream,id=net0,server=off,addr.type=unix,addr.path={path}",
                 "-device", "virtio-net-device,netdev=net0"]
+
+    def _accept(self):
+        self._machine, _ = self._listener.accept()
+        self._listener.close()
 
     # A frame on the way from or to QEMU: 4 bytes of length, big endian, and the frame.
 
@@ -128,9 +141,11 @@ class Relay:
         except OSError:     # a damaged frame may be nothing that a tap takes
             pass
 
-    def _run(self, listener):
-        self._machine, _ = listener.accept()
-        listener.close()
+    def _frames_from_host(self):
+        yield os.read(self._tap, 65536)
+
+    def _run(self):
+        self._accept()
         while not self._end:
             wait = REORDER_S / 2 if self._in.waiting() or self._out.waiting() else 0.2
             ready, _, _ = select.select([self._tap, self._machine], [], [], wait)
@@ -138,7 +153,8 @@ class Relay:
                 for frame in self._frames_from_machine():
                     self._out.carry(frame)
             if self._tap in ready:
-                self._in.carry(os.read(self._tap, 65536))
+                for frame in self._frames_from_host():
+                    self._in.carry(frame)
             self._in.release()
             self._out.release()
 
@@ -155,6 +171,63 @@ class Relay:
         os.close(self._tap)
         self._machine.close()
         self._folder.cleanup()
+
+
+class LargeFrame(bytes):
+    """With an offload header. Nobody can tell whether it is damaged: it has no checksum yet."""
+
+
+class LargeRelay(Relay):
+    """
+    Between two taps, both of which know large segments. The machine's are cut up here, so that the
+    network's faults meet one piece and not the other; the host's half of the time, else they reach
+    the machine as they are, or not at all. large_in: how many did. large_out: of the machine's,
+    (bytes of a piece, pieces). pieces_out: all frames that they and others made.
+    """
+
+    def _open(self, ns):
+        devices = ns.tap(name="tap1")
+        # The host's own stack is at the other tap only.
+        ns.run("ip", "link", "set", "tap1", "arp", "off")
+        ns.write("/proc/sys/net/ipv6/conf/tap1/disable_ipv6", 1)
+        self._machine = ns.packet_socket("tap1", ETH_P_ALL)
+        self._machine.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        self._tap = ns.tap_fd("tap0", large=True)
+        self._random = random.Random(self._seed)
+        self.large_in, self.large_out, self.pieces_out = 0, [], 0
+        return devices
+
+    def _accept(self):
+        pass
+
+    def _to_machine(self, frame):
+        try:
+            self._machine.send(frame if isinstance(frame, LargeFrame) else NO_OFFLOAD + frame)
+        except OSError:     # a damaged frame, or QEMU is gone
+            pass
+
+    def _frames_from_machine(self):
+        try:
+            segment = Segment(self._machine.recv(1 << 17))
+        except OSError:     # QEMU is gone
+            return
+        pieces = segment.pieces()
+        if segment.is_large:
+            self.large_out.append((segment.gso_bytes, len(pieces)))
+        self.pieces_out += len(pieces)
+        yield from pieces
+
+    def _to_host(self, frame):
+        super()._to_host(NO_OFFLOAD + frame)
+
+    def _frames_from_host(self):
+        packet = os.read(self._tap, 1 << 17)
+        segment = Segment(packet)
+        if segment.is_large and self._random.random() < 0.5:
+            self.large_in += 1
+            yield LargeFrame(packet)
+        else:
+            yield from segment.pieces()
 
 
 class Netem:

@@ -4,7 +4,7 @@ import contextlib
 
 import peer
 import pytest
-from faults import KINDS, Faults, Netem, Relay
+from faults import KINDS, Faults, LargeRelay, Netem, Relay
 from netns import Namespace
 from qemu import Qemu
 
@@ -58,3 +58,24 @@ def test_everything_at_once(link, percent, count):
 @pytest.mark.parametrize("kind", KINDS)
 def test_twenty_percent_of_one(link, kind):
     run(link(), Faults(**{kind: 0.2}), MEGABYTE)
+
+
+@pytest.mark.parametrize("percent, count", [(0, 20 * MEGABYTE), (2, 5 * MEGABYTE), (10, MEGABYTE)])
+def test_large_segments(percent, count):
+    """Lost, doubled, ... in part, and so acknowledged in part: what is lost is sent again, no more."""
+    link, p = LargeRelay(), percent / 100
+    run(link, Faults(lost=p, doubled=p, reordered=p, damaged=p), count)
+    assert min(link.large_in, len(link.large_out)) > 10
+    assert link.pieces_out < 3 * count / 1460
+
+
+def test_large_segments_are_cut_as_the_peer_wants():
+    link = LargeRelay()
+    with bad_network(link, Faults()) as ns:
+        ns.run("ip", "route", "replace", f"{peer.MACHINE4}/32", "dev", "tap0",
+               "advmss", "700")
+        peer.download(ns.connect(peer.MACHINE4, 5002), 3 * MEGABYTE)
+        assert {piece for piece, _ in link.large_out} == {700}
+        assert max(count for _, count in link.large_out) > 10
+        peer.download(ns.connect(f"{peer.LINK_LOCAL}%tap0", 5002), 3 * MEGABYTE)
+        assert {piece for piece, _ in link.large_out} == {700, 1440}

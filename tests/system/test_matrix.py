@@ -55,7 +55,8 @@ def test_web_answers_on_other_machines(machine):
 # What a card may lack or bring beyond the usual. Queue sizes: what QEMU's properties take.
 OPTIONS = ["packed=on", "event_idx=off", "indirect_desc=off", "event_idx=off,indirect_desc=off",
            "mrg_rxbuf=off", "mrg_rxbuf=off,any_layout=off", "csum=off", "guest_csum=off",
-           "csum=off,guest_csum=off", "host_tso4=off,host_tso6=off", "ctrl_vq=off", "status=off",
+           "csum=off,guest_csum=off", "host_tso4=off,host_tso6=off",
+           "guest_tso4=off,guest_tso6=off", "host_tso4=off,guest_tso6=off", "ctrl_vq=off", "status=off",
            "rx_queue_size=1024", "host_mtu=1280", "host_mtu=9000", "mq=on",
            "event_idx=off,indirect_desc=off,mrg_rxbuf=off,csum=off,guest_csum=off,ctrl_vq=off"]
 
@@ -75,6 +76,18 @@ def test_data_through_any_card(options, modern):
 def test_data_with_little_memory(memory):
     with peer.network(memory=memory) as (ns, _):
         peer.transfer_both(ns, 1_000_000)
+
+
+# With what the card offers, and all that it rests on, and enough memory for the frames.
+@pytest.mark.parametrize("options, memory, out, in_", [
+    ("", "64M", True, True), ("csum=off", "64M", False, True), ("guest_csum=off", "64M", True, False),
+    ("mrg_rxbuf=off", "64M", True, False), ("host_tso4=off,host_tso6=off", "64M", False, True),
+    ("guest_tso4=off,guest_tso6=off", "64M", True, False), ("", "8M", True, False)])
+def test_large_segments_when_they_can_be(options, memory, out, in_):
+    with peer.network(card=card(options=options), memory=memory) as (ns, m):
+        assert ("tx large" in m.output, "rx large" in m.output) == (out, in_)
+        for address in (peer.MACHINE4, f"{peer.LINK_LOCAL}%tap0"):
+            peer.transfer_both(ns, 1_000_000, address)
 
 
 def test_a_card_that_cannot_be_used_is_refused():

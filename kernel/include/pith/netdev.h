@@ -103,6 +103,7 @@ struct netdev {
 	bool broken;       /* the device broke its rules: every call says -ENETDOWN */
 	unsigned int rx_buffers, rx_buffer_bytes;
 	unsigned int rx_free_low; /* fewer free+posted than this: net/ copies instead of keeping */
+	unsigned int rx_ring_low; /* fewer posted than this: the largest frame may not fit */
 	struct netdev_stats stats;
 	/* Set by net/ when it takes the device over. */
 	void (*transmit_done)(struct netdev *dev, void *cookie);

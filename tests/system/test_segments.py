@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TCP segments from a peer made by hand, who does what no kernel would."""
+import contextlib
+
+import peer
+from scapy.layers.inet import IP, TCP, Ether
+from scapy.layers.l2 import ARP
+
+ETH_P_ALL = 3
+US, PORT, MAC = "10.0.0.77", 40000, "52:54:00:12:34:56"    # not the host's: its kernel keeps out
+
+
+class Connection:
+    """Our end of a connection to a port of the machine's. window: after a large one at first."""
+
+    def __init__(self, ns, port, mss, window):
+        self._socket = ns.packet_socket("tap0", ETH_P_ALL)
+        self._socket.settimeout(30)
+        self._ethernet = Ether(src="02:00:00:00:00:77", dst=MAC)
+        self._port, self._seq, self.ack, self._window = port, 1000, 0, window
+        self._socket.send(bytes(self._ethernet / ARP(op=2, hwsrc=self._ethernet.src, psrc=US,
+                                                     hwdst=MAC, pdst=peer.MACHINE4)))
+        self.send("S", options=[("MSS", mss)], window=60000)
+        answer = self.receive()
+        assert answer.flags == "SA"
+        self._seq, self.ack = self._seq + 1, answer.seq + 1
+        self.send("A")
+
+    def send(self, flags, data=b"", options=(), window=None):
+        tcp = TCP(sport=PORT, dport=self._port, flags=flags, seq=self._seq, ack=self.ack,
+                  window=self._window if window is None else window, options=list(options))
+        self._socket.send(bytes(self._ethernet / IP(src=US, dst=peer.MACHINE4) / tcp / data))
+        self._seq += len(data)
+
+    def receive(self):
+        """The next segment of the machine's."""
+        while True:
+            packet = Ether(self._socket.recv(65536))
+            if packet.src == MAC and TCP in packet and packet[TCP].dport == PORT:
+                return packet[TCP]
+
+    def data(self):
+        """The next segment that has any: where it begins, from what we acknowledged; its bytes."""
+        while not (data := bytes((segment := self.receive()).payload)):
+            pass
+        return (segment.seq - self.ack) % 2**32, len(data)
+
+    def take(self):
+        """Acknowledge the data that comes next. How many bytes."""
+        at, count = self.data()
+        assert at == 0
+        self.ack += count
+        self.send("A")
+        return count
+
+
+@contextlib.contextmanager
+def download(window):
+    """A connection that sends more than it may; the machine must live on."""
+    with peer.network() as (ns, m):
+        c = Connection(ns, 5002, mss=1460, window=window)
+        c.send("PA", b"1000000\n")
+        yield c
+        assert ns.run("curl", "-sS", f"http://{peer.MACHINE4}/") == "Hello\n"
+        assert m.running(), m.output
+
+
+def test_an_mss_in_the_middle_of_a_connection_counts_for_nothing():
+    """RFC 9293, section 3.2: that option is for SYN only. What waits is longer than it would allow."""
+    with download(window=1460) as c:
+        for _ in range(50):
+            assert c.data() == (0, 1460)
+            c.ack += 1460
+            c.send("A", options=[("MSS", 100)])
+
+
+def test_a_large_segment_is_no_larger_than_the_windows():
+    """The peer's, by whole MSS; at first the congestion window (RFC 3390, RFC 3465)."""
+    with download(window=3000) as c:
+        assert max(c.take() for _ in range(50)) == 2920
+    with download(window=60000) as c:
+        assert c.take() == 3 * 1460
+        assert c.data() == (0, 5 * 1460)
+
+
+def test_what_is_lost_is_sent_again_by_the_mss():
+    """Fast retransmission, then by timeout; from what was acknowledged on, inside a large segment."""
+    with download(window=60000) as c:
+        c.take()
+        assert c.data() == (0, 5 * 1460)
+        c.ack += 1000
+        for _ in range(4):
+            c.send("A")
+        while (resent := c.data())[0] != 0:
+            pass
+        assert resent == (0, 1460)
+        assert c.data() == (0, 1460)
+        c.ack += 3000
+        c.send("A")
+        assert c.data()[0] == 0
