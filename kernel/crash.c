@@ -245,19 +245,24 @@ static const char *find_panic(const char *text)
 	return found;
 }
 
-/* Copy the lines of a report's backtrace ("[time]   by image+0x1234"), without what is before. */
+/* The line after the one that `line` is in, without "[time]   ", if it is indented so; or NULL. */
+static const char *line_of_list(const char *line)
+{
+	const char *end = line ? strchr(line, '\n') : NULL;
+
+	if (!end)
+		return NULL;
+	end += 1 + strcspn(end + 1, "]\n");
+	return strncmp(end, "]   ", 4) == 0 ? end + 4 : NULL;
+}
+
+/* Copy the lines of a report's backtrace ("[time]   by image+0x1234"). */
 static void copy_backtrace(const char *report, char *out, size_t room)
 {
-	const char *at = strstr(report, "backtrace, image at");
+	const char *line = strstr(report, "backtrace, image at");
+	size_t bytes;
 
-	while (at && (at = strchr(at, '\n'))) {
-		const char *line = at + 1;
-		size_t bytes;
-
-		line += strcspn(line, "]\n");
-		if (strncmp(line, "]   ", 4) != 0)
-			break;
-		line += 4;
+	while ((line = line_of_list(line))) {
 		bytes = strcspn(line, "\n") + 1;
 		if (bytes >= room)
 			break;
@@ -265,7 +270,6 @@ static void copy_backtrace(const char *report, char *out, size_t room)
 		out[bytes - 1] = '\n';
 		out += bytes;
 		room -= bytes;
-		at = line;
 	}
 	*out = '\0';
 }
