@@ -120,6 +120,6 @@ static const char *const pm_compatible[] = {"brcm,bcm2835-pm-wdt", NULL};
 DRIVER(bcm2835_pm) = {
     .name = "bcm2835-pm",
     .compatible = pm_compatible,
-    .stage = DRV_DEVICE,
+    .stage = DRV_POWER,
     .probe = pm_probe,
 };

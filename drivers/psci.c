@@ -61,6 +61,6 @@ static const char *const psci_compatible[] = {"arm,psci-1.0", "arm,psci-0.2", NU
 DRIVER(psci) = {
     .name = "psci",
     .compatible = psci_compatible,
-    .stage = DRV_DEVICE,
+    .stage = DRV_POWER,
     .probe = psci_probe,
 };

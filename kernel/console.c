@@ -89,6 +89,7 @@ bool console_log_begin(void)
 void console_seize(void)
 {
 	busy = false;
+	console_choose(); /* what there is, if the machine ends before all of them were found */
 	klog_flush();
 }
 

@@ -113,6 +113,7 @@ void kernel_main(void)
 	memory_init();                /* pages and malloc */
 	bootargs_init(dt_bootargs()); /* words for us, environment, argv */
 	crash_begin();                /* what is said from here on survives a reset */
+	drivers_probe(DRV_POWER);     /* from here on a panic resets */
 	irqchips = drivers_probe(DRV_IRQCHIP);
 	timers = drivers_probe(DRV_TIMER);
 	drivers_probe(DRV_SUPPLY);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Promises: the log is kept until there is a console, and then printed once, in order, in whole lines,
- * with the time; a UART that stdout-path does not name is left alone while the named one may come; the
- * log never breaks into a thread's write; the ring keeps the last 8 KiB in whole lines; reads give
- * lines, EAGAIN or end of file.
+ * with the time; a UART that stdout-path does not name is left alone while the named one may come,
+ * unless the machine ends before; the log never breaks into a thread's write; the ring keeps the last
+ * 8 KiB in whole lines; reads give lines, EAGAIN or end of file.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <pith/console.h>
 #include <pith/file.h>
 #include <pith/log.h>
@@ -171,6 +173,24 @@ static void before_a_console_lines_are_kept(void **state)
 	assert_string_equal(buf, "[   0.001234] second 2\n");
 	assert_int_equal(klog_read(buf, 5), 0);
 	assert_int_equal(klog_read(buf, 0), 0);
+}
+
+/* In a process of its own, where nothing comes after. */
+static void a_panic_before_the_named_one_takes_what_there_is(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		stdout_node = 8;
+		console_register(&modem.console);
+		klog("panic");
+		console_seize();
+		_exit(!strstr(sent(&modem), "] panic\r\n"));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 static void what_stdout_path_does_not_name_is_left_alone(void **state)
@@ -392,6 +412,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(before_a_console_lines_are_kept),
+	    cmocka_unit_test(a_panic_before_the_named_one_takes_what_there_is),
 	    cmocka_unit_test(what_stdout_path_does_not_name_is_left_alone),
 	    cmocka_unit_test(times_grow),
 	    cmocka_unit_test(a_log_line_starts_afresh),

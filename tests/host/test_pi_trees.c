@@ -201,6 +201,8 @@ void model_write(volatile void *addr, unsigned int bytes, uint64_t value)
 	"console mini-uart serial@7e215040\n" \
 	"mini-uart irq interrupt-controller@7e00b200 61\n"
 #define PI3_EVENTS(mini_uart)                                                 \
+	"3f100000\n"                                                          \
+	"power bcm2835-pm\n"                                                  \
 	"40000000\n"                                                          \
 	"3f00b200\n"                                                          \
 	"armctrl irq local_intc@40000000 8\n"                                 \
@@ -210,11 +212,10 @@ void model_write(volatile void *addr, unsigned int bytes, uint64_t value)
 	"3f200000\n"                                                          \
 	"3f201000\n"                                                          \
 	"console pl011 serial@7e201000\n"                                     \
-	"pl011 irq interrupt-controller@7e00b200 89\n" mini_uart "3f100000\n" \
-	"power bcm2835-pm\n"                                                  \
-	"3f104000\n"                                                          \
+	"pl011 irq interrupt-controller@7e00b200 89\n" mini_uart "3f104000\n" \
 	"random bcm2835-rng\n"
 #define PI4_EVENTS(power)                                   \
+	"fe100000\n" power " bcm2835-pm\n"                  \
 	"ff841000\n"                                        \
 	"ff842000\n"                                        \
 	"timer irq interrupt-controller@40041000 27\n"      \
@@ -228,7 +229,6 @@ void model_write(volatile void *addr, unsigned int bytes, uint64_t value)
 	"fe215040\n"                                        \
 	"console mini-uart serial@7e215040\n"               \
 	"mini-uart irq interrupt-controller@40041000 125\n" \
-	"fe100000\n" power " bcm2835-pm\n"                  \
 	"fe104000\n"                                        \
 	"random rng200\n"
 

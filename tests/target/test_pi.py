@@ -104,6 +104,18 @@ def test_a_panic_resets(board):
 
 
 @every_board
+def test_a_panic_before_there_are_devices_resets(board):
+    nodes = ["/soc/local_intc@40000000", "/soc/interrupt-controller@7e00b200"]
+    if board == "raspi4b":
+        nodes = ["/soc/interrupt-controller@40041000"]
+    edits = [["-t", "s", node, "status", "disabled"] for node in nodes]
+    with Pi(board, "hello", tree_edits=edits, devices=["-no-reboot"]) as m:
+        m.expect(r"PANIC: no interrupt controller")
+        m.expect(r"reset$")
+        assert m.wait() == 0     # -no-reboot: a reset ends QEMU
+
+
+@every_board
 def test_firmware_and_lines(board):
     with Pi(board, "tests/target/pi", append="firmware") as m:
         check_output(m, 14)

@@ -13,6 +13,7 @@
 #include <pith/dt.h>
 
 enum driver_stage {
+	DRV_POWER,   /* how to end and reset the machine: before anything can go wrong */
 	DRV_IRQCHIP, /* parents before children */
 	DRV_TIMER,
 	DRV_SUPPLY, /* what the others need: pins, clocks (pith/supply.h) */
