@@ -34,8 +34,10 @@ struct work {
 static struct mutex turn = MUTEX_INIT(turn);
 static _Atomic(enum ota_phase) phase;
 static _Atomic uint64_t file_bytes, done_bytes;
-static struct work *work; /* in OTA_WRITING and OTA_VERIFYING */
-static char why[SLOTFILE_WHY_BYTES] = "nothing has failed";
+static struct work *work;            /* in OTA_WRITING and OTA_VERIFYING */
+static char why[SLOTFILE_WHY_BYTES]; /* written in turn */
+static const char *_Atomic last_error = "nothing has failed";
+static const char busy[] = "another update is under way";
 
 /* The slot that is not running, and where it starts. */
 static char target(void)
@@ -51,6 +53,15 @@ static uint64_t target_lba(void)
 static bool under_way(void)
 {
 	return phase == OTA_WRITING || phase == OTA_VERIFYING;
+}
+
+/* The end of a turn. */
+static int done(int error)
+{
+	if (error)
+		last_error = why;
+	mutex_unlock(&turn);
+	return error;
 }
 
 static void end(enum ota_phase next)
@@ -83,8 +94,7 @@ static int refuse_now(void)
 	int error = slots_error(&reason);
 
 	if (under_way())
-		return explain(why, -EBUSY, "another update is under way: %llu of %llu bytes",
-		               (unsigned long long)done_bytes, (unsigned long long)file_bytes);
+		return explain(why, -EBUSY, "%s", busy);
 	if (error)
 		return explain(why, error, "%s", reason);
 	if (slots_on_trial())
@@ -174,15 +184,13 @@ static int begin(uint64_t bytes)
 
 int ota_begin(uint64_t bytes)
 {
-	int error;
-
 	/* Not behind another one that is being verified, which takes its time. */
-	if (under_way())
-		return refuse_now();
+	if (under_way()) {
+		last_error = busy;
+		return -EBUSY;
+	}
 	mutex_lock(&turn);
-	error = begin(bytes);
-	mutex_unlock(&turn);
-	return error;
+	return done(begin(bytes));
 }
 
 /* --- Write --------------------------------------------------------------------------------------- */
@@ -253,15 +261,10 @@ int ota_write(const void *bytes, size_t count)
 	int error;
 
 	mutex_lock(&turn);
-	if (phase != OTA_WRITING) {
-		error = explain(why, -EINVAL, "no update is under way");
-	} else {
-		error = take_all(bytes, count);
-		if (error)
-			give_up(error);
-	}
-	mutex_unlock(&turn);
-	return error;
+	if (phase != OTA_WRITING)
+		return done(explain(why, -EINVAL, "no update is under way"));
+	error = take_all(bytes, count);
+	return done(error ? give_up(error) : 0);
 }
 
 /* --- Finish -------------------------------------------------------------------------------------- */
@@ -338,12 +341,8 @@ static int finish(void)
 
 int ota_finish(void)
 {
-	int error;
-
 	mutex_lock(&turn);
-	error = finish();
-	mutex_unlock(&turn);
-	return error;
+	return done(finish());
 }
 
 /* --- Then ---------------------------------------------------------------------------------------- */
@@ -369,12 +368,8 @@ static int activate(void)
 
 int ota_activate(void)
 {
-	int error;
-
 	mutex_lock(&turn);
-	error = activate();
-	mutex_unlock(&turn);
-	return error;
+	return done(activate());
 }
 
 void ota_abort(void)
@@ -388,7 +383,7 @@ void ota_abort(void)
 		end(OTA_IDLE);
 		klog("ota: slot %c: the update was given up", target());
 	}
-	mutex_unlock(&turn);
+	done(0);
 }
 
 /* The lowest version that either slot has, once both are whole: there is no way back below it. */
@@ -444,7 +439,7 @@ int ota_confirm(void)
 
 const char *ota_error(void)
 {
-	return why;
+	return last_error;
 }
 
 /* --- Status -------------------------------------------------------------------------------------- */

@@ -622,7 +622,7 @@ static void a_second_one_is_refused_meanwhile(void **state)
 	assert_int_equal(ota_begin(update.bytes), 0);
 	assert_int_equal(ota_write(update.data, 1000), 0);
 	assert_int_equal(ota_begin(update.bytes), -EBUSY);
-	assert_string_equal(ota_error(), "another update is under way: 1000 of 201216 bytes");
+	assert_string_equal(ota_error(), "another update is under way");
 	assert_int_equal(ota_write(update.data + 1000, update.bytes - 1000), 0);
 	assert_int_equal(ota_finish(), 0);
 	assert_memory_equal(slot_data('B'), update.data, update.bytes);
@@ -635,6 +635,7 @@ static void begin_while_verifying(int what, uint64_t lba, uint32_t count)
 		return;
 	memory_hook = NULL;
 	assert_int_equal(ota_begin(update.bytes), -EBUSY); /* threads.h would assert if it waited */
+	assert_string_equal(ota_error(), "another update is under way");
 	ota_status(&status);
 	assert_int_equal(status.phase, OTA_VERIFYING);
 	assert_int_equal(status.file_bytes, update.bytes);
