@@ -11,6 +11,11 @@ test-host test-static test-target test-system: | setup-test
 setup-test:
 	@tools/setup test
 
+# Power cuts, at length.
+.PHONY: test-powercut
+test-powercut: build/host/powercut_sweep | setup-test
+	build/host/powercut_sweep all
+
 # Host tests: the pure modules, natively, under the sanitizers. tests/host/host.mk lists them:
 #   HOST_TESTS += dt
 #   dt_SRCS := kernel/dt.c           files tested, paths from the root of the repository

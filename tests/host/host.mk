@@ -201,3 +201,39 @@ build/host/bad_images: $(bad_images_SRCS) tests/host/update_files.h $(wildcard k
 	$(call say,HOSTCC,$@)
 	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Itests/host/include \
 		-Ikernel/include $(rsa_CFLAGS) $(rsa_LIBS) -o $@ $(bad_images_SRCS)
+
+# Power cuts: all of the code of updates over a simulated disk, started by a model of U-Boot. The sweep
+# (make test-powercut) is the same program, optimised.
+HOST_TESTS      += powercut
+powercut_images := $(updates)/powercut
+powercut_SRCS   := $(addprefix tests/host/,powercut.c cut_disk.c uboot_model.c) $(addprefix kernel/, \
+	block.c crc32.c disk.c fit.c health.c ota.c recovery.c slotfile.c slots.c state.c version.c) \
+	$(update_common)
+powercut_CFLAGS := $(rsa_CFLAGS) -DIMAGES_FOLDER='"$(powercut_images)"'
+powercut_LIBS   := $(rsa_LIBS) -Wl,-T,tests/host/powercut.lds \
+	$(foreach f,slotfile_verify slots_change update_signature_check,-Wl,--wrap=$(f))
+build/host/test_powercut build/host/powercut_sweep: | $(powercut_images)/.made
+
+$(powercut_images)/.made: tests/host/powercut_images.py tools/fit tools/update tools/disk.py \
+		dts/image.its.in $(updates)/keys/current.pub
+	$(call say,IMAGES,$(@D))
+	@mkdir -p $(@D)
+	$(Q)tests/host/powercut_images.py $(updates)/keys $(@D) && touch $@
+
+sweep_flags := -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Itests/host/include \
+	-Ikernel/include
+sweep_objs  := $(patsubst %.c,build/host/powercut_sweep.o/%.o,tests/host/test_powercut.c $(powercut_SRCS))
+build/host/powercut_sweep.o/%.o: %.c Makefile cross.mk tests/host/host.mk | $(mbedtls)/.ready
+	@mkdir -p $(@D)
+	$(call say,HOSTCC,$<)
+	$(Q)$(HOSTCC) $(sweep_flags) $(powercut_CFLAGS) $(if $(filter build/deps/%,$<),-w) -MMD -MP \
+		-c -o $@ $<
+build/host/powercut_sweep: $(sweep_objs)
+	$(call say,HOSTLD,$@)
+	$(Q)$(HOSTCC) -o $@ $^ -lcmocka $(powercut_LIBS)
+-include $(sweep_objs:.o=.d)
+
+# The model of U-Boot alone, as a table (tests/system/test_uboot_model.py).
+build/host/uboot_table: tests/host/uboot_table.c tests/host/uboot_model.c tests/host/uboot_model.h kernel/crc32.c
+	$(call say,HOSTCC,$@)
+	$(Q)$(HOSTCC) $(host_flags) -o $@ $(filter %.c,$^)
