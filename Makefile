@@ -55,7 +55,7 @@ other_goals := help setup new test test-powercut test-host host-tests list-host-
 ifneq ($(filter-out $(other_goals),$(or $(MAKECMDGOALS),image)),)
 $(if $(wildcard $(app_dir)/app.mk),,$(error There is no app in $(app_dir) (no app.mk). The apps \
 	here: $(patsubst apps/%/app.mk,%,$(wildcard apps/*/app.mk)). `make new APP=$(APP)` makes one))
-$(if $(filter deps host test,$(app)),$(error build/$(app)/ has another use: rename the app's folder))
+$(if $(filter deps host test uboot,$(app)),$(error build/$(app)/ has another use: rename the app's folder))
 include $(app_dir)/app.mk
 VERSION := $(strip $(VERSION))
 ifneq ($(filter ota,$(MAKECMDGOALS)),)

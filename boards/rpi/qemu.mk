@@ -4,7 +4,7 @@
 
 qemu       := build/deps/qemu10/bin/qemu-system-aarch64
 # Single: the parked CPUs do not take the host's from the one that has work.
-qemu_flags  = -M $(qemu_machine) -accel tcg,thread=single -dtb $(qemu_tree_$(BOOT)) $(qemu_block_$(qemu_has_disk))
+qemu_flags  = -M $(qemu_machine) -accel tcg,thread=single -dtb $(qemu_tree) $(qemu_block_$(qemu_has_disk))
 qemu_block_y = -drive if=sd,format=raw,file=$(qemu_disk)
 
 # The tree's stdout-path is serial1, the mini-UART: QEMU's second.
@@ -12,18 +12,18 @@ qemu_console = -serial null -serial $(1)
 
 run debug: build/deps/qemu10/.ready build/deps/dtbs/.ready
 
-# QEMU's watchdog resets at once when it is started, which U-Boot does: it is hidden there.
-qemu_boot_uboot  = -kernel $(uboot) -append '$(ARGS)'
-qemu_tree_direct = build/deps/dtbs/broadcom/$(tree).dtb
-qemu_tree_uboot  = build/uboot/$(tree).dtb
+qemu_boot_uboot = -kernel $(uboot) -append '$(ARGS)'
 
-ifeq ($(BOOT),uboot)
-run: build/uboot/$(tree).dtb
-endif
-build/uboot/$(tree).dtb: build/deps/dtbs/.ready
+# Fresh seeds, as the firmware adds them. QEMU's watchdog resets at once when it is started, which
+# U-Boot does: it is hidden there.
+qemu_tree := build/uboot/$(BOARD).dtb
+run debug: $(qemu_tree)
+$(qemu_tree): build/deps/dtbs/.ready FORCE | $(setup)
 	@mkdir -p $(@D)
-	@cp $(qemu_tree_direct) $@
-	@fdtput -t s $@ /soc/watchdog@7e100000 status disabled
+	@cp build/deps/dtbs/broadcom/$(tree).dtb $@
+	@fdtput -t bx $@ /chosen kaslr-seed `od -An -v -tx1 -N8 /dev/urandom`
+	@fdtput -t bx $@ /chosen rng-seed `od -An -v -tx1 -N64 /dev/urandom`
+	$(if $(filter uboot,$(BOOT)),@fdtput -t s $@ /soc/watchdog@7e100000 status disabled)
 
 load_address := 0x200000
 

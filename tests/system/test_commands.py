@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of the README, as a user types them."""
+import contextlib
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 
+import pytest
 from build import ROOT, build, make
 from qemu import Qemu, free_port
 
@@ -28,10 +30,11 @@ def run(*arguments, typed=b"", until=None):
         while not re.search(until, out) and p.poll() is None and time.monotonic() < deadline:
             out += (p.stdout.read() or b"").decode(errors="replace")
             time.sleep(0.05)
-        p.stdin.write(typed)
-        p.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it may have ended by itself
+            p.stdin.write(typed)
+            p.stdin.flush()
         p.wait(DEADLINE_S)
-        return out
+        return out + (p.stdout.read() or b"").decode(errors="replace")
     finally:
         if p.poll() is None:
             os.killpg(p.pid, signal.SIGKILL)
@@ -48,6 +51,21 @@ def test_ctrl_a_x_leaves_make_run():
     build("web")
     out = run("run", "APP=web", f"PORT={free_port()}", typed=b"\x01x", until=r"press Ctrl-A")
     assert "press Ctrl-A" in out    # and wait() has returned
+
+
+MODELS = {"qemu-virt": "linux,dummy-virt", "rpi3": "Raspberry Pi 3 Model B",
+          "rpi4": "Raspberry Pi 4 Model B"}
+
+
+@pytest.mark.parametrize("how,verified", [("direct", "unverified"), ("uboot", "slot A")])
+@pytest.mark.parametrize("board", MODELS)
+def test_make_run_boots_every_board(board, how, verified):
+    """A Pi gets seeds, as its firmware adds them. By U-Boot its watchdog is hidden: no power off."""
+    build("hello")
+    out = run("run", "APP=hello", f"BOARD={board}", f"BOOT={how}", typed=b"\x01x",
+              until=r"exit status 0\r?\n").replace("\r", "")
+    assert re.search(rf"(?m)^\[.*\] {MODELS[board]}, EL[12], \d+ MiB, {verified}$", out)
+    assert "Hello from Pith" in out and "no seed" not in out
 
 
 def test_make_debug_stops_at_main_with_symbols():
