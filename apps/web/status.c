@@ -468,12 +468,13 @@ static void metrics_http(struct http_request *rq)
 static void metrics_ota(struct http_request *rq)
 {
 	const struct ota_status *o = &now.ota;
+	char text[VERSION_TEXT_BYTES];
 
 	family(rq, "pith_ota_slot_version", "gauge",
 	       "Version of the image in a slot, as a number.");
 	for (int i = 0; i < 2; i++)
-		http_printf(rq, "pith_ota_slot_version{slot=\"%c\"} %" PRIu32 "\n", 'A' + i,
-		            o->slot[i].version);
+		http_printf(rq, "pith_ota_slot_version{slot=\"%c\",version=\"%s\"} %" PRIu32 "\n",
+		            'A' + i, version_format(o->slot[i].version, text), o->slot[i].version);
 	family(rq, "pith_ota_slot_confirmed", "gauge", "Whether that image is known to work.");
 	for (int i = 0; i < 2; i++)
 		http_printf(rq, "pith_ota_slot_confirmed{slot=\"%c\"} %d\n", 'A' + i,
@@ -490,7 +491,8 @@ static void metrics_ota(struct http_request *rq)
 	family(rq, "pith_ota_failed_version", "gauge", "The version that failed last, and why.");
 	http_printf(rq, "pith_ota_failed_version{");
 	label(rq, "why", o->why);
-	http_printf(rq, "} %" PRIu32 "\n", o->bad_version);
+	http_printf(rq, ",version=\"%s\"} %" PRIu32 "\n", version_format(o->bad_version, text),
+	            o->bad_version);
 	gauge(rq, "pith_ota_faults", "Abnormal resets in a row.", o->faults);
 	gauge(rq, "pith_ota_written_bytes", "Bytes of the update under way.", o->done_bytes);
 }
