@@ -130,7 +130,7 @@ def test_the_tool_follows_an_update_to_its_end(tmp_path):
 
         code, said = push(device, tmp_path / "failing-1.2.1.pith")
         assert code == 3, said
-        assert re.search(r"\nrolled back to 1\.1\.0: the new image crashed: .+ \(reset reason: .+\)\n$", said)
+        assert re.search(r"\nrolled back to 1\.1\.0: the new image crashed: abort\(\)( \(reset reason: .+\))?\n$", said)
         assert_the_crash_is_told(device)
 
 
@@ -208,8 +208,8 @@ def test_an_image_that_does_not_confirm_is_taken_back(tmp_path):
         assert device.post(b"x" * 2048) == (503, "version 1.1.2, which runs, is not confirmed itself yet\n")
         said, _ = tool_run.communicate(timeout=200)
         assert tool_run.returncode == 3, said
-        assert re.search(r"\nrolled back to 1\.0\.0: the new image did not confirm within 30 s "
-                         r"\(reset reason: .+\)\n$", said), said
+        assert re.search(r"\nrolled back to 1\.0\.0: the new image did not confirm within 30 s"
+                         r"( \(reset reason: .+\))?\n$", said), said
 
 
 def test_make_ota_works_twice_in_a_row(tmp_path):
