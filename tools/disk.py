@@ -36,6 +36,7 @@ CRASH = DATA + 4 * UNIT
 
 STATE_NAMES = ("act", "bad", "faults", "left", "minver", "prev", "retry", "seq", "try", "why")
 CONFIG_BYTES = 4096
+TOKEN_MIN = 16    # kernel/include/pith/push.h
 
 
 class Failure(Exception):
@@ -173,6 +174,8 @@ def parse_config(text, notice=print):
     if lines.get("token") == "random":
         lines["token"] = secrets.token_hex(16)
         notice(f"  TOKEN    {lines['token']}   (for `make ota`; it is not shown again)")
+    if 0 < len(lines.get("token", "")) < TOKEN_MIN:
+        raise Failure(f"a token has at least {TOKEN_MIN} characters; token=random makes one up")
     return "".join(f"{k}={v}\n" for k, v in lines.items())
 
 

@@ -317,6 +317,12 @@ def test_a_configuration_comes_with_the_card(card, image, tmp_path):
     assert tool("config", "show", card).stdout == tool("config", "show", other).stdout
 
 
+def test_a_token_that_can_be_guessed_is_refused(card):
+    r = tool("config", "set", card, "token=sesame")
+    assert r.returncode and "a token has at least 16 characters" in r.stdout
+    assert tool("config", "set", card, "token=sixteen or more!").returncode == 0
+
+
 def test_a_random_token_is_shown_once(card):
     r = tool("config", "set", card, "token=random")
     token = tool("config", "show", card).stdout.strip().removeprefix("token=")

@@ -36,11 +36,11 @@ def boot(card, append=""):
 
 
 def test_configuration_goes_before_the_bootargs(card):
-    config("set", card, "hostname=kitchen", "token=0123", "ip=10.1.2.3::10.1.2.1:255.255.255.0")
+    config("set", card, "hostname=kitchen", "token=0123456789abcdef", "ip=10.1.2.3::10.1.2.1:255.255.255.0")
     with boot(card, "token=from-the-bootargs COLOUR=red hostname=other") as m:
         m.expect(r"vda: configuration read")
         m.expect(r"hostname: kitchen")
-        m.expect(r"token: 0123")
+        m.expect(r"token: 0123456789abcdef")
         m.expect(r"update: \(unset\)")
         m.expect(r"COLOUR: red")
         m.expect(r"name: kitchen")
