@@ -19,6 +19,7 @@ $(obj)/kernel/place.o: flags := -fno-stack-protector
 # Devices that features bring.
 obj-$(FEAT_NET)   += kernel/netdev.o
 obj-$(FEAT_BLOCK) += kernel/block.o kernel/disk.o
+obj-$(FEAT_GPIO)  += kernel/leds.o
 obj-$(FEAT_CONFIG) += kernel/config.o kernel/crc32.o
 
 # Updates.

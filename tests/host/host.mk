@@ -127,18 +127,19 @@ genet_LIBS       := -Wl,-T,tests/host/virtio.lds
 genet_debug_LIBS := $(genet_LIBS)
 
 # A Raspberry Pi's drivers, with trees of Debian's kernel package; the tests include the drivers.
-pi_tests       := pi_irq mini_uart gpio mailbox pi_watchdog pi_rng pi_trees
+pi_tests       := pi_irq mini_uart gpio gpio_uses mailbox pi_watchdog pi_rng pi_trees
 HOST_TESTS     += $(pi_tests)
 pi_irq_SRCS    := kernel/dt.c kernel/irq.c
 mini_uart_SRCS := kernel/dt.c
 gpio_SRCS      := kernel/dt.c kernel/gpio.c kernel/supply.c
+gpio_uses_SRCS := kernel/dt.c kernel/gpio.c
 mailbox_SRCS   := kernel/dt.c kernel/gpio.c kernel/supply.c kernel/firmware.c
 pi_watchdog_SRCS := kernel/dt.c kernel/watchdog.c
 pi_rng_SRCS    := kernel/dt.c
 pi_trees_SRCS  := $(addprefix kernel/,dt.c driver.c irq.c supply.c gpio.c firmware.c watchdog.c) \
 	$(addprefix drivers/,gic.c gicv2.c timer.c pl011.c bcm2836_l1.c bcm2835_armctrl.c bcm2835_gpio.c \
 	bcm2835_mailbox.c bcm2835_cprman.c mini_uart.c bcm2835_pm.c bcm2835_rng.c iproc_rng200.c \
-	raspberrypi_gpio.c)
+	raspberrypi_gpio.c gpio_poweroff.c)
 pi_trees_LIBS  := -Wl,-T,tests/host/virtio.lds -Wl,--wrap=io_map -Wl,--wrap=irq_attach
 $(foreach t,$(pi_tests),$(eval $(t)_NEEDS := dtbs))
 

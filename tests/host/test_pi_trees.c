@@ -236,7 +236,7 @@ static const struct {
 	const char *tree, *events;
 } trees[] = {
     {"bcm2711-rpi-4-b", PI4_EVENTS("power")},
-    {"bcm2711-rpi-400", PI4_EVENTS("reset") /* its power is on a GPIO */},
+    {"bcm2711-rpi-400", PI4_EVENTS("reset") "power gpio-poweroff\n"},
     {"bcm2711-rpi-cm4-io", PI4_EVENTS("power")},
     {"bcm2837-rpi-3-a-plus", PI3_EVENTS(PI3_MINI_UART)},
     {"bcm2837-rpi-3-b", PI3_EVENTS(PI3_MINI_UART)},

@@ -154,9 +154,14 @@ class Qemu:
             except BrokenPipeError:
                 pass
 
-    def _story(self):
+    @property
+    def errors(self):
+        """Everything that QEMU itself has said so far."""
         self._errors.seek(0)
-        return (f"\n$ {' '.join(self.command)}\n{self._errors.read()}"
+        return self._errors.read()
+
+    def _story(self):
+        return (f"\n$ {' '.join(self.command)}\n{self.errors}"
                 f"--- console:\n{self._text[-6000:]}\n---")
 
     # --- the outside ---

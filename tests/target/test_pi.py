@@ -4,6 +4,7 @@ kernel package."""
 import re
 
 import pytest
+from build import ROOT
 from checks import check_output
 from pi import BOARDS, Pi
 
@@ -126,6 +127,23 @@ def test_firmware_and_lines(board):
         assert "core 350000000 Hz, uart 3000000 Hz" in m.output
         # The Pi 3's LED is behind the firmware, and QEMU's has none.
         assert f"led ACT: {'-5' if board == 'raspi3b' else '0'}" in m.output
+
+
+@pytest.mark.parametrize("state,level", [("on", 1), ("off", 0)])
+def test_an_led_begins_as_the_tree_says(state, level):
+    edit = ["-t", "s", "/leds/led-act", "default-state", state]
+    with Pi("raspi4b", "tests/target/pi", append="firmware", tree_edits=[edit]) as m:
+        m.expect(rf"^led ACT begins {level}$")
+        m.expect("exit status 0")
+
+
+def test_a_line_that_should_switch_off_and_does_not():
+    """The Pi 400's, behind the firmware, which QEMU's has not."""
+    with Pi("raspi4b", "tests/target/pi", append="probe",
+            tree=ROOT / "build/deps/dtbs/broadcom/bcm2711-rpi-400.dtb") as m:
+        m.expect(r"^Raspberry Pi 400.*, reset reason")
+        m.expect(r"exit status 0")
+        m.expect(r"this machine cannot power itself off; stopped")
 
 
 def test_random_bytes_of_the_hardware():

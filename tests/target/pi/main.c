@@ -56,6 +56,8 @@ static void try_lines(void)
 	CHECK("reads back high", gpio_get(&g) == 1);
 	CHECK("set low", gpio_set(&g, false) == 0 && gpio_get(&g) == 0);
 	CHECK("input", gpio_input(&g) == 0);
+	if (gpio_of(dt_find("/leds/led-act"), "gpios", 0, &g) == 0)
+		printf("led ACT begins %d\n", gpio_get(&g));
 	printf("led ACT: %d\n", led_set("ACT", true));
 	CHECK("no such LED", led_set("SHINY", true) == -ENOENT);
 }
