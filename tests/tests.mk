@@ -16,6 +16,11 @@ setup-test:
 test-powercut: build/host/powercut_sweep | setup-test
 	build/host/powercut_sweep all
 
+# Damaged images through the real U-Boot, at length.
+.PHONY: test-bad-images
+test-bad-images: | setup-test
+	BAD_IMAGES=300 /usr/bin/python3 -m pytest -p no:cacheprovider -s tests/system/test_bad_images.py
+
 # Host tests: the pure modules, natively, under the sanitizers. tests/host/host.mk lists them:
 #   HOST_TESTS += dt
 #   dt_SRCS := kernel/dt.c           files tested, paths from the root of the repository
