@@ -234,6 +234,14 @@ build/host/powercut_sweep: $(sweep_objs)
 	$(Q)$(HOSTCC) -o $@ $^ -lcmocka $(powercut_LIBS)
 -include $(sweep_objs:.o=.d)
 
+# The same with one file broken: <file>-<how>.c is from tests/host/test_powercut_mutants.py.
+mutants := build/host/powercut_mutants/kernel
+$(mutants)/%: $(mutants)/%.c $(sweep_objs) | $(powercut_images)/.made
+	$(call say,HOSTCC,$<)
+	$(Q)$(HOSTCC) $(sweep_flags) $(powercut_CFLAGS) -Ikernel -Wno-unused -c -o $@.o $<
+	$(Q)$(HOSTCC) -o $@ $@.o $(filter-out %/kernel/$(firstword $(subst -, ,$*)).o,$(sweep_objs)) \
+		-lcmocka $(powercut_LIBS)
+
 # The model of U-Boot alone, as a table (tests/system/test_uboot_model.py).
 build/host/uboot_table: tests/host/uboot_table.c tests/host/uboot_model.c tests/host/uboot_model.h kernel/crc32.c
 	$(call say,HOSTCC,$@)

@@ -48,6 +48,7 @@ struct machine {
 	bool gave_up;
 	unsigned int panics;         /* so many it had */
 	unsigned int uboot_failures; /* to come */
+	bool activates;              /* an update, so that it is meant to be tried */
 	jmp_buf reset;
 	/* What a reset leaves, and a cut does not. */
 	struct last_boot record;
@@ -398,10 +399,13 @@ int __wrap_slots_change(bool (*change)(struct boot_state *s, void *ctx), void *c
 	slots_state(&before);
 	next = before;
 	begins = change(&next, ctx) && next.try && next.try != before.try;
-	if (begins)
+	now->must_try = false;
+	if (begins) {
 		now->trial_maybe = announced(next.try);
-	else
-		now->must_try = false;
+		if (!now->activates &&
+		    (now->trial_maybe == NONE || !now->confirmed[now->trial_maybe]))
+			wrong(&verdict.broken, "it goes back to what never worked");
+	}
 	error = __real_slots_change(change, ctx);
 	if (error)
 		return error;
@@ -490,13 +494,20 @@ static int install(struct machine *m, int which)
 	if (!error && scenario->not_activated && scenario->character[m->runs] == DECAYS &&
 	    m->panics < PANICS_MAX)
 		return 0;
-	return error ? error : ota_activate();
+	if (error)
+		return error;
+	m->activates = true;
+	error = ota_activate();
+	m->activates = false;
+	return error;
 }
 
 static enum outcome rests_or_installs(struct machine *m)
 {
 	int which = *m->wants;
 
+	if (slots_on_trial())
+		return does_nothing(m); /* it could not confirm */
 	if (which == NONE)
 		return RESTS;
 	m->wants++;
@@ -653,7 +664,7 @@ static void lose_power(struct machine *m, const struct machine *from, const stru
 	memcpy((char *)m + sizeof(m->disk), (const char *)from + sizeof(m->disk),
 	       sizeof(*m) - sizeof(m->disk));
 	memset(&m->record, 0, sizeof(m->record));
-	m->by_watchdog = false;
+	m->by_watchdog = m->activates = false;
 	m->cuts++;
 	if (v->harm == HARM_UNIT || v->harm == HARM_UNREADABLE)
 		cut_disk_damage(&m->disk, v->damaged, v->harm == HARM_UNIT ? verdict.cuts + 1 : 0);
@@ -733,7 +744,7 @@ static void cut_randomly(enum harm harm)
 
 	v.sectors = w.count ? 1 + below(w.count) : 0;
 	v.scatter = below(2) ? cut_random(&randomness) : 0;
-	v.damaged = first + below(count);
+	v.damaged = below(2) ? w.at + below(w.count + 4) : first + below(count);
 	if (!w.count && (harm == HARM_UNIT || harm == HARM_UNREADABLE))
 		v.harm = HARM_NONE; /* nothing is being written */
 	cut(&v);

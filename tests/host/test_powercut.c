@@ -113,8 +113,8 @@ static void one_cut(void)
 static void lean_sweep(void)
 {
 	one_cut();
-	run_big(2, 1);
-	run_all(4, 3);
+	run_big(1, 1);
+	run_all(1, 2);
 }
 
 static int main_of_sweep(int argc, char **argv)
