@@ -57,7 +57,7 @@ class Card:
     def signed(self, version=VERSION, **key):
         """An update file of the app, as a slot has it."""
         return update(build(self.app) / "Image", self.path.with_suffix(".pith"), version,
-                      product=self.app, **key)
+                      product=pathlib.Path(self.app).name, **key)
 
     def put(self, at, data):
         with open(self.path, "r+b") as f:
