@@ -17,9 +17,9 @@
 #include <pith/compiler.h>
 #include <pith/page.h>
 
-#define FDT_MAGIC          0xd00dfeedu
-#define FDT_BYTES_MAX      0x200000u /* booting.rst: "must not exceed 2 megabytes" */
-#define LEVEL3_BYTES       UINT64_C(0x200000) /* what a table of level 3 maps */
+#define FDT_MAGIC     0xd00dfeedu
+#define FDT_BYTES_MAX 0x200000u          /* booting.rst: "must not exceed 2 megabytes" */
+#define LEVEL3_BYTES  UINT64_C(0x200000) /* what a table of level 3 maps */
 
 struct boot_info boot_info __attribute__((section(".handover")));
 uint32_t boot_stop_reason __attribute__((section(".data")));
