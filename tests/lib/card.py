@@ -7,6 +7,7 @@
     with card.boot() as machine:
         machine.expect("slot B")
 """
+import copy
 import fcntl
 import functools
 import pathlib
@@ -14,6 +15,7 @@ import subprocess
 import sys
 
 from build import ROOT, build, make
+from pi import Pi
 from qemu import Qemu
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -79,12 +81,36 @@ class Card:
             whole |= {k: f"{v:x}" if isinstance(v, int) else v for k, v in values.items()}
             self.put(disk.STATE[i], disk.pack_state(**whole))
 
+    def copy(self, path):
+        """Another card with the same on it."""
+        other = copy.copy(self)
+        other.path = pathlib.Path(path)
+        subprocess.run(["cp", "--sparse=always", self.path, other.path], check=True)
+        return other
+
+    def stage(self, update, slot="B"):
+        """An update in a slot and on trial, as Pith's ota_activate() leaves it."""
+        self.slot(slot, update)
+        self.change(**{"try": slot, "left": "3"})
+
+    def change(self, **values):
+        """One transition of the state: the older copy is written."""
+        newest = self.newest_copy()
+        whole = self.copies()[newest]
+        whole |= values | {"seq": f"{int(whole['seq'], 16) + 1:x}"}
+        self.put(disk.STATE[1 - newest], disk.pack_state(**whole))
+
     def copies(self):
         """Both copies, None where the CRC is wrong."""
         return [disk.unpack_state(self.get(at, disk.SECTOR)) for at in disk.STATE]
 
+    def newest_copy(self):
+        """The number of the copy that counts."""
+        copies = self.copies()
+        return max((i for i in (0, 1) if copies[i]), key=lambda i: int(copies[i]["seq"], 16))
+
     def newest(self):
-        return max((c for c in self.copies() if c), key=lambda c: int(c["seq"], 16))
+        return self.copies()[self.newest_copy()]
 
     def file(self, name, folder):
         """A file of the boot partition, extracted."""
@@ -92,11 +118,18 @@ class Card:
                        check=True)
         return pathlib.Path(folder) / name
 
-    def boot(self, drive="", devices=(), **options):
-        """QEMU virt from this card, by the U-Boot that is on it, with a watchdog."""
-        folder = self.path.parent
-        uboot = self.file("u-boot.bin", folder)
-        devices = ["-device", "i6300esb", "-action", "watchdog=reset", *devices]
-        return Qemu(devices=["-bios", uboot, "-drive",
-                             f"if=none,id=card,format=raw,file={self.path}{drive}",
-                             "-device", "virtio-blk-device,drive=card", *devices], **options)
+    def boot(self, drive="", disk_options=None, devices=(), **options):
+        """QEMU virt from this card, by the U-Boot that is on it, with a watchdog. disk_options: other
+        words than the usual for a drive `card`."""
+        uboot = self.file("u-boot.bin", self.path.parent)
+        card = disk_options or ["-drive", f"if=none,id=card,format=raw,file={self.path}{drive}",
+                                "-device", "virtio-blk-device,drive=card"]
+        watchdog = ["-device", "i6300esb", "-action", "watchdog=reset"]
+        return Qemu(devices=["-bios", uboot, *card, *watchdog, *devices], **options)
+
+    def boot_pi(self, machine, **options):
+        """QEMU's Raspberry Pi from this card (of that board), with the watchdog disabled: it would
+        reset the machine as soon as U-Boot starts it."""
+        uboot = self.file("u-boot.bin", self.path.parent)
+        return Pi(machine, image=uboot, watchdog=False,
+                  devices=["-drive", f"if=sd,format=raw,file={self.path}"], **options)
