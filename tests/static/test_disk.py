@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tools/keys.py, tools/fit, tools/update, tools/disk.py, tools/config, tools/flash: what they write,
 and what they refuse."""
+import contextlib
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -535,18 +536,39 @@ def test_flash_refuses_a_card_that_is_too_small(tmp_path, card):
         flash.flash(card, "/dev/sdc", yes=True, machine=m)
 
 
-def test_flash_writes_a_real_device(card):
-    """A loop device: through the kernel, exclusively, read back past its cache."""
-    backing = card.with_name("backing")
+@contextlib.contextmanager
+def loop_device(backing):
+    """A file of a disk's size as a device of this machine."""
     backing.write_bytes(bytes(disk.DISK_BYTES))
     r = subprocess.run(["losetup", "--find", "--show", backing], text=True, capture_output=True)
     if r.returncode:
         pytest.skip(f"no loop device: {r.stderr.strip()}")
-    loop = r.stdout.strip()
     try:
+        yield r.stdout.strip()
+    finally:
+        subprocess.run(["losetup", "--detach", r.stdout.strip()], check=True)
+
+
+def test_flash_writes_a_real_device(card):
+    """A loop device: through the kernel, exclusively, read back past its cache."""
+    backing = card.with_name("backing")
+    with loop_device(backing) as loop:
         r = tool("flash", card, loop, given="yes\n")
         assert r.returncode == 0, r.stdout
         assert tool("config", "set", loop, "hostname=hall").returncode == 0
-    finally:
-        subprocess.run(["losetup", "--detach", loop], check=True)
     assert tool("config", "show", backing).stdout == "hostname=hall\n"
+
+
+def test_a_real_device_that_is_mounted_is_refused(card, tmp_path):
+    (tmp_path / "mounted").mkdir()
+    with loop_device(card.with_name("backing")) as loop:
+        subprocess.run(["/usr/sbin/mkfs.ext4", "-q", loop], check=True)
+        r = subprocess.run(["mount", loop, tmp_path / "mounted"], text=True, capture_output=True)
+        if r.returncode:
+            pytest.skip(f"no mount: {r.stderr.strip()}")
+        try:
+            r = tool("flash", card, loop, "--yes")
+        finally:
+            subprocess.run(["umount", loop], check=True)
+        assert r.returncode and f"mounted on {tmp_path}/mounted" in r.stdout
+        assert subprocess.run(["/usr/sbin/fsck.ext4", "-n", loop], capture_output=True).returncode == 0

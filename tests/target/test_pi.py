@@ -97,6 +97,16 @@ def test_reset_boots_again(board):
 
 
 @every_board
+def test_the_other_cpus_stay_parked(board):
+    """In QEMU's stand-in for the firmware, below 4 KiB, where the tree's spin table is."""
+    with Pi(board, "tests/target/attack", append="panic=halt read-null", qmp=True) as m:
+        m.expect(r"halted")
+        registers = m.qmp("human-monitor-command", **{"command-line": "info registers -a"})
+        first, *others = [int(pc, 16) for pc in re.findall(r"PC=(\w+)", registers)]
+        assert first >= 0x1000 and len(others) == 3 and all(pc < 0x1000 for pc in others)
+
+
+@every_board
 def test_a_panic_resets(board):
     with Pi(board, "tests/target/attack", append="read-null", devices=["-no-reboot"]) as m:
         m.expect(r"PANIC")
