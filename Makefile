@@ -89,12 +89,13 @@ lwip        := $(call dep,lwip)
 http-parser := $(call dep,http-parser)
 mbedtls     := $(call dep,mbedtls)
 libfdt      := $(call dep,libfdt)
+jsmn        := $(call dep,jsmn)
 
 build/deps/%/.ready: tools/deps tools/deps.lock $(wildcard net/lwip.patch boards/uboot.patch) | $(setup)
 	@tools/deps $*
 
 # Their sources come into being by unpacking.
-libraries := $(lwip) $(http-parser) $(mbedtls) $(libfdt)
+libraries := $(lwip) $(http-parser) $(mbedtls) $(libfdt) $(jsmn)
 $(foreach l,$(libraries),$(eval $(l)/%.c: | $(l)/.ready ;))
 .PRECIOUS: $(libraries:%=%/%.c)
 

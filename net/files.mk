@@ -27,7 +27,14 @@ $(obj)/net/%.o $(lwip_objs:%=$(obj)/%): includes += -Inet -I$(lwip)/src/include 
 $(obj)/app/%.o: includes += $(if $(FEAT_NET),-isystem net -isystem $(lwip)/src/include)
 
 # The HTTP server (pith/http.h).
-deps-$(FEAT_HTTP) += http-parser
-obj-$(FEAT_HTTP)  += net/http.o $(http-parser)/http_parser.o
+obj-$(FEAT_HTTP) += net/http.o
 obj-$(and $(FEAT_HTTP),$(FEAT_OTA)) += net/push.o
-$(obj)/net/http.o: includes += -isystem $(http-parser)
+
+# Updates from a server (pith/pull.h).
+pull := $(and $(FEAT_NET),$(FEAT_OTA))
+obj-$(pull)  += net/pull.o net/fetch.o
+deps-$(pull) += jsmn
+
+obj-$(or $(FEAT_HTTP),$(pull))  += $(http-parser)/http_parser.o
+deps-$(or $(FEAT_HTTP),$(pull)) += http-parser
+$(addprefix $(obj)/net/,http.o fetch.o pull.o): includes += -isystem $(http-parser) -isystem $(jsmn)

@@ -11,6 +11,11 @@ HOST_TESTS  += push
 push_SRCS   := net/http.c kernel/version.c $(http-parser)/http_parser.c
 push_CFLAGS := -I. -isystem $(http-parser)
 
+HOST_TESTS  += pull
+pull_SRCS   := net/pull.c net/fetch.c kernel/version.c $(http-parser)/http_parser.c
+pull_CFLAGS := -I. -Inet -isystem $(http-parser) -isystem $(jsmn)
+pull_LIBS   := -pthread -Wl,--wrap=poll,--wrap=clock_gettime,--wrap=nanosleep
+
 # Memory. test_page.c includes page.c itself.
 HOST_TESTS += page
 page_SRCS := kernel/runtree.c
