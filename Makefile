@@ -100,7 +100,7 @@ $(foreach l,$(libraries),$(eval $(l)/%.c: | $(l)/.ready ;))
 .PRECIOUS: $(libraries:%=%/%.c)
 
 .PHONY: deps dtbs
-deps: $(libraries:%=%/.ready) dtbs build/deps/qemu10/.ready
+deps: $(libraries:%=%/.ready) dtbs build/deps/qemu10/.ready build/deps/nginx/.ready
 dtbs: build/deps/dtbs/.ready
 
 # --- Objects ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <pith/net.h>
 #include <pith/ota.h>
 #include <pith/page.h>
+#include <pith/pull.h>
 #include <pith/push.h>
 #include <pith/thread.h>
 #include <pith/time.h>
@@ -217,6 +218,16 @@ static void json_slot(struct http_request *rq, const char *name, char slot)
 	http_printf(rq, slot ? ",\"%s\":\"%c\"" : ",\"%s\":null", name, slot);
 }
 
+static void json_pull(struct http_request *rq)
+{
+	struct pull_status p;
+
+	pull_status(&p);
+	http_printf(rq, ",\"pull\":{\"on\":%s", p.on ? "true" : "false");
+	json_member(rq, "outcome", p.outcome);
+	http_printf(rq, ",\"failures\":%u,\"next_look_s\":%" PRIu32 "}", p.failures, p.next_look_s);
+}
+
 static void json_ota(struct http_request *rq)
 {
 	static const char *const phases[] = {"idle", "writing", "verifying", "ready", "activated"};
@@ -241,8 +252,10 @@ static void json_ota(struct http_request *rq)
 	json_member(rq, "crash", crash_cause());
 	http_printf(rq, ",\"faults\":%u,\"retries\":%u", o->faults, o->retries);
 	json_member(rq, "phase", phases[o->phase]);
-	http_printf(rq, ",\"file_bytes\":%" PRIu64 ",\"done_bytes\":%" PRIu64 "}", o->file_bytes,
+	http_printf(rq, ",\"file_bytes\":%" PRIu64 ",\"done_bytes\":%" PRIu64, o->file_bytes,
 	            o->done_bytes);
+	json_pull(rq);
+	http_printf(rq, "}");
 }
 
 int status_json(struct http_request *rq)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* update.h: the self-test of an image on trial, and /crash. */
+/* update.h: the self-test of an image on trial, updates that are fetched, and /crash. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <pith/health.h>
 #include <pith/net.h>
 #include <pith/ota.h>
+#include <pith/pull.h>
 #include <pith/push.h>
 #include <pith/time.h>
 #include "update.h"
@@ -80,12 +82,22 @@ static void *prove(void *arg)
 	return NULL;
 }
 
+/* A device without `update` in its configuration fetches nothing. */
+static void start_pull(void)
+{
+	int error = pull_start();
+
+	if (error && error != -ENOENT)
+		fprintf(stderr, "web: updates are not fetched: %s\n", strerror(-error));
+}
+
 void update_start(uint16_t port)
 {
 	struct ota_status s;
 	pthread_t thread;
 	int error;
 
+	start_pull();
 	health_network(network_is_up);
 	ota_status(&s);
 	if (!s.trial)
