@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many connections, slow and greedy ones, and floods: everything comes back, nobody is starved."""
 import contextlib
+import errno
 import select
 import socket
 import time
 
 import peer
 import pytest
+from netns import Namespace
+from qemu import Qemu
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: pith\r\n\r\n"
 # What must be as before when all peers have gone. (Pages may stay with the heap, addresses may come.)
@@ -58,11 +61,40 @@ def one_after_another(ns, count, address=peer.MACHINE4):
         connection.close()
 
 
+def from_port(ns, port):
+    """A connection from this port, as soon as the host has let go of the one before."""
+    while True:
+        connection = ns.new_socket(socket.AF_INET)
+        connection.settimeout(10)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        connection.bind((peer.HOST4, port))
+        try:
+            connection.connect((peer.MACHINE4, 80))
+            return connection
+        except OSError as error:
+            connection.close()
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+
+
 def test_ten_thousand_in_sequence():
     with peer.network(memory="64M") as (ns, m):
         baseline = settled(ns, m)
         one_after_another(ns, 10_000)
         wait_until_back(ns, baseline)
+
+
+def test_a_peer_that_takes_the_same_port_again_is_served_at_once():
+    """As behind an address translator: the connection before it is in TIME-WAIT here (RFC 6191)."""
+    with Namespace() as ns, Qemu("web", within=ns.enter, append=peer.STATIC,
+                                 devices=ns.tap(f"{peer.HOST4}/24")) as m:
+        m.expect(r"^web: listening on port 80$")
+        for _ in range(20):
+            connection = from_port(ns, 40000)
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: pith\r\nConnection: close\r\n\r\n")
+            while connection.recv(4096):
+                pass
+            connection.close()
 
 
 def test_five_hundred_at_once():
