@@ -335,11 +335,13 @@ static void read_from_disk(const struct boot_disk *disk)
 	free(r);
 }
 
-void crash_keep(const char *cause)
+void crash_keep(const char *cause, bool trial)
 {
 	mutex_lock(&keeping);
-	if (before && cause)
+	if (before && cause) {
+		before->trial = trial;
 		keep(before);
+	}
 	if (kept) {
 		klog("the boot before this one ended by: %s", kept->record.cause);
 		if (boot_disk())

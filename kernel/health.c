@@ -165,6 +165,12 @@ static struct recovery_facts gather_facts(void)
 	};
 }
 
+/* Its record says how it started. What it was confirmed in runs again, and on no trial. */
+static bool was_trial(const struct last_boot *last)
+{
+	return last->trial && (slots_on_trial() || last->slot != slots_running());
+}
+
 /* What to do about the last boot's end; may restart the machine. Returns how long to wait. */
 static uint32_t recover(struct recovery_facts *f)
 {
@@ -202,7 +208,7 @@ static int health_init(void)
 	started_ns = time_now_ns();
 	slots_start();
 	facts = gather_facts();
-	crash_keep(recovery_cause(&facts));
+	crash_keep(recovery_cause(&facts), was_trial(&facts.last));
 	if (!bootarg("pith.slot"))
 		return 0;
 	if (slots_running())

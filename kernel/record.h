@@ -19,7 +19,9 @@ void crash_end(enum boot_end end);
 /*
  * The boot before ended by `cause` (recovery_cause()): keep its record, in memory and on the disk. With
  * NULL it did not end badly, and its record is dropped. Once, from a thread; blocks for the disk.
+ *
+ * trial  it was on trial; its record may not know that it was confirmed since it started
  */
-void crash_keep(const char *cause);
+void crash_keep(const char *cause, bool trial);
 
 #endif

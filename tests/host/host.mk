@@ -168,8 +168,10 @@ ota_LIBS   := -Wl,--wrap=malloc
 HOST_TESTS += config
 config_SRCS := kernel/config.c kernel/crc32.c kernel/bootargs.c
 
-HOST_TESTS += health
+HOST_TESTS += health crash
 health_SRCS := kernel/recovery.c
+crash_SRCS := kernel/crc32.c
+crash_CFLAGS := -Iarch-aarch64/include
 
 # Updates, as the tools make them of a file that is no image, with keys of their own.
 updates := build/host/updates

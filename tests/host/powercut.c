@@ -186,9 +186,10 @@ void crash_end(enum boot_end end)
 	now->record.end = end;
 }
 
-void crash_keep(const char *cause)
+void crash_keep(const char *cause, bool trial)
 {
 	(void)cause;
+	(void)trial;
 }
 
 void mutex_init(struct mutex *m)

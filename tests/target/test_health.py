@@ -199,6 +199,15 @@ def test_one_that_is_confirmed_stays(card):
     assert card.newest()["act"] == "B" and card.newest()["prev"] == "A"
 
 
+def test_one_that_hangs_after_confirmation_is_counted(card):
+    configure(card, do_B="confirm,2,hang")
+    card.state(act="A", try_="B", left=3)
+    with boot(card) as m:
+        m.expect(r"^confirm 0$")
+        m.expect(state_line("B", V2, 0, faults=1))
+        m.expect(rf"^crash of {V2} in slot B, trial 0, build this: watchdog$")
+
+
 @pytest.mark.parametrize("deed,cause", [("crash", NULL_POINTER), ("2,hang", "watchdog"),
                                         ("2,spin", "watchdog")])
 def test_five_faults_bring_back_the_image_before(card, deed, cause):
