@@ -46,7 +46,7 @@ struct machine {
 	int runs;         /* the image */
 	const int *wants; /* to install, one after the other, up to NONE */
 	bool gave_up;
-	unsigned int panics;         /* so many it had */
+	unsigned int panics[IMAGES]; /* to come */
 	unsigned int uboot_failures; /* to come */
 	bool activates;              /* an update, so that it is meant to be tried */
 	jmp_buf reset;
@@ -492,8 +492,7 @@ static int install(struct machine *m, int which)
 		error = write_up_to(image, image->file_bytes);
 	if (!error)
 		error = ota_finish();
-	if (!error && scenario->not_activated && scenario->character[m->runs] == DECAYS &&
-	    m->panics < PANICS_MAX)
+	if (!error && scenario->not_activated && m->panics[m->runs])
 		return 0;
 	if (error)
 		return error;
@@ -523,15 +522,17 @@ static enum outcome rests_or_installs(struct machine *m)
 	return ends(MACHINE_RESTART);
 }
 
-/* Works for as long as it is on trial, installs what it is to, and panics. */
+/* Works for as long as it is on trial, and panics often from then on. */
 static enum outcome decays(struct machine *m)
 {
+	if (slots_on_trial())
+		m->panics[m->runs] = PANICS_MAX;
 	confirm(m);
-	if (m->panics == PANICS_MAX)
+	if (m->panics[m->runs] == 0)
 		return rests_or_installs(m);
 	if (scenario->not_activated)
 		rests_or_installs(m);
-	m->panics++;
+	m->panics[m->runs]--;
 	return ends(MACHINE_PANIC);
 }
 

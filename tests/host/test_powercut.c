@@ -32,6 +32,7 @@ SCENARIO(mute, NEW_CARD, .updates = {V1_1, NONE}, .character[V1_1] = MUTE);
 SCENARIO(exits, NEW_CARD, .updates = {V1_1, NONE}, .character[V1_1] = EXITS);
 SCENARIO(offline, NEW_CARD, .updates = {V1_1, NONE}, .character[V1_1] = OFFLINE);
 SCENARIO(decays, NEW_CARD, .updates = {V1_1, NONE}, .character[V1_1] = DECAYS);
+SCENARIO(both_decay, NEW_CARD, .updates = {V1_1, NONE}, .character = {DECAYS, DECAYS});
 SCENARIO(decays_in_between, NEW_CARD, .updates = {V1_1, V1_2, NONE}, .character[V1_1] = DECAYS,
          .not_activated = true);
 SCENARIO(good_then_bad, NEW_CARD, .updates = {V1_1, V1_2, NONE}, .character[V1_2] = PANICS);
@@ -44,10 +45,9 @@ SCENARIO(uboot_fails, .slot = {NONE, V1_0}, .updates = {V1_1, NONE}, .uboot_fail
 SCENARIO(no_state, NEW_CARD, .updates = {V1_1, NONE}, .state_lost = true);
 
 static const struct scenario *const scenarios[] = {
-    &update,        &two_updates,       &panics,        &hangs,         &mute,
-    &exits,         &offline,           &decays,        &good_then_bad, &gives_up,
-    &bad_then_good, &decays_in_between, &damaged_later, &one_slot,      &no_state,
-    &uboot_fails,   &active_is_empty,
+    &update,        &two_updates, &panics,        &hangs,    &mute,          &exits,
+    &offline,       &decays,      &good_then_bad, &gives_up, &bad_then_good, &decays_in_between,
+    &damaged_later, &one_slot,    &both_decay,    &no_state, &uboot_fails,   &active_is_empty,
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
@@ -94,10 +94,10 @@ static void sweep(void)
 {
 	run_all(0, 1);
 	run_big(0, 1);
-	run_all(150, 2);
-	run_big(50, 2);
-	run_all(150, 3);
-	run_big(50, 3);
+	run_all(60, 2);
+	run_big(20, 2);
+	run_all(60, 3);
+	run_big(20, 3);
 }
 
 /* At every place, but not with each sector damaged. */
