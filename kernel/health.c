@@ -21,7 +21,7 @@
 #include "slots.h"
 
 #define WATCHDOG_MS    15000u /* as U-Boot starts it on a Pi, whose longest is just under 16 s */
-#define TRIAL_GRACE_MS 10000u /* for the thread that ends a trial */
+#define TRIAL_GRACE_MS 35000u /* for what ends a trial: no disk is waited for longer */
 
 static uint64_t started_ns; /* when this image was */
 static bool (*network_is_up)(void);
