@@ -50,12 +50,12 @@ setup := $(or $(if $(filter keys uboot fit update ota sdcard flash,$(MAKECMDGOAL
 
 # These build no app, so they need none.
 other_goals := help setup new test test-powercut test-bad-images test-host host-tests list-host-tests test-static test-target test-system bench \
-	format lint dtbs deps clean distclean keys uboot build/host/% build/deps/% build/uboot/%
+	format lint dtbs deps clean distclean keys uboot demo-ota build/host/% build/deps/% build/uboot/%
 
 ifneq ($(filter-out $(other_goals),$(or $(MAKECMDGOALS),image)),)
 $(if $(wildcard $(app_dir)/app.mk),,$(error There is no app in $(app_dir) (no app.mk). The apps \
 	here: $(patsubst apps/%/app.mk,%,$(wildcard apps/*/app.mk)). `make new APP=$(APP)` makes one))
-$(if $(filter deps host test uboot,$(app)),$(error build/$(app)/ has another use: rename the app's folder))
+$(if $(filter demo-ota deps host test uboot,$(app)),$(error build/$(app)/ has another use: rename the app's folder))
 include $(app_dir)/app.mk
 VERSION := $(strip $(VERSION))
 ifneq ($(filter ota,$(MAKECMDGOALS)),)

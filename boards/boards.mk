@@ -105,6 +105,10 @@ run_token := keys/token
 ota: $(update)
 	@TOKEN='$(TOKEN)' tools/ota '$(HOST)' $< --token-file $(run_token)
 
+.PHONY: demo-ota
+demo-ota: | setup setup-disk
+	@tools/demo/ota
+
 # --- The disk ---------------------------------------------------------------------------------
 # build/<app>/<board>/sdcard.img. A board.mk says which U-Boot it takes; boot_files are the other
 # files of the boot partition, boot_needs what has to be fetched for them.
