@@ -305,6 +305,17 @@ static bool is_frame(const struct virtio_net *n, uint32_t bytes, unsigned int fl
 	       (flags & HEADER_NEEDS_CSUM) && bytes <= RX_LARGE_BYTES;
 }
 
+/* NETBUF_*: section 5.1.6.4.1. */
+static uint32_t checksum_flags(struct netbuf *frame, struct net_header *header, unsigned int flags)
+{
+	if (flags & HEADER_NEEDS_CSUM) {
+		frame->csum_start = SHARED(header->csum_start);
+		frame->csum_offset = SHARED(header->csum_offset);
+		return NETBUF_CSUM_OK | NETBUF_CSUM_UNFINISHED;
+	}
+	return flags & HEADER_DATA_VALID ? NETBUF_CSUM_OK : 0;
+}
+
 static struct netbuf *virtio_net_receive(struct netdev *dev)
 {
 	struct virtio_net *n = to_net(dev);
@@ -331,9 +342,8 @@ static struct netbuf *virtio_net_receive(struct netdev *dev)
 			free_chain(frame);
 			continue;
 		}
-		if ((flags & (HEADER_NEEDS_CSUM | HEADER_DATA_VALID)) &&
-		    (dev->features & NETDEV_RX_CSUM))
-			frame->flags = NETBUF_CSUM_OK;
+		if (dev->features & NETDEV_RX_CSUM)
+			frame->flags = checksum_flags(frame, header, flags);
 		dev->stats.rx_frames++;
 		dev->stats.rx_bytes += bytes;
 		return frame;
@@ -527,7 +537,7 @@ static uint64_t wanted_features(struct virtio_device *vdev)
 
 	if (!(offered & F_CSUM))
 		wanted &= ~F_HOST_TSO;
-	if (!(offered & F_GUEST_CSUM) || !(offered & F_MRG_RXBUF) ||
+	if (!netdev_large_receive || !(offered & F_GUEST_CSUM) || !(offered & F_MRG_RXBUF) ||
 	    MIN(netdev_rx_buffers_wanted(), virtio_queue_max(vdev, QUEUE_RX)) <
 	        RX_LARGE_BUFFERS_MIN)
 		wanted &= ~F_GUEST_TSO;

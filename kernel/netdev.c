@@ -22,6 +22,8 @@
 #define RX_BUFFERS_MIN          32
 #define RX_BUFFERS_MAX          512
 
+__attribute__((weak)) const bool netdev_large_receive = true;
+
 static struct netdev *devices, **devices_end = &devices;
 
 static bool rung; /* somebody signalled since netdev_wait returned */

@@ -15,6 +15,7 @@
 #include <pith/log.h>
 #include <pith/page.h>
 #include "internal.h"
+#include "lwip/dhcp.h"
 #include "lwip/dns.h"
 #include "lwip/ip6_addr.h"
 #include "lwip/nd6.h"
@@ -126,7 +127,9 @@ int net_wait_up(uint64_t deadline_ns)
 
 static const char *address_origin(const struct netif *netif)
 {
-	return ip_config.mode == IP_CONFIG_DHCP && port_of(netif) ? "DHCP" : "bootargs";
+	return dhcp_supplied_address(netif)         ? "DHCP"
+	       : ip_config.mode == IP_CONFIG_STATIC ? "bootargs"
+	                                            : "the app";
 }
 
 static void log_ip4(const struct netif *netif)

@@ -347,7 +347,10 @@ bool port_service(struct port *port)
 	while (count < RX_BATCH && (nb = dev->ops->receive(dev)) != NULL) {
 		if (!timers_alert)
 			timers_activity();
-		receive(port, nb);
+		if (dev->claim && dev->claim(dev, nb))
+			net_tx_pending = true;
+		else
+			receive(port, nb);
 		count++;
 	}
 	if (dev->free_count)

@@ -28,13 +28,22 @@ TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 = 1, 2, 4
 
 
 class Namespace:
-    """enter: words that put a command into the namespace."""
+    """
+    enter    words that put a command into the namespace
+    beside   another namespace, to which interfaces can then be moved: give()
+    """
+
+    def __init__(self, beside=None):
+        self._beside = beside
 
     def __enter__(self):
         flags = self._rights()
+        first = ["unshare", *flags]
+        if self._beside:
+            first = [*self._beside.enter, "unshare"]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._helper = subprocess.Popen(
-            ["unshare", *flags, "--net", sys.executable, "-B", __file__, str(theirs.fileno())],
+            [*first, "--net", sys.executable, "-B", __file__, str(theirs.fileno())],
             pass_fds=[theirs.fileno()])
         theirs.close()
         self._channel = ours
@@ -120,6 +129,13 @@ class Namespace:
             self.run("ip", "address", "add", address, "dev", name)
         self.run("ip", "link", "set", name, "up")
         return card(name)
+
+    def give(self, name, other, *addresses):
+        """Move an interface to a namespace beside this one, and give it addresses there."""
+        self.run("ip", "link", "set", name, "netns", other._helper.pid)
+        for address in addresses:
+            other.run("ip", "address", "add", address, "dev", name)
+        other.run("ip", "link", "set", name, "up")
 
     def tap_fd(self, name, large=False):
         """

@@ -22,11 +22,15 @@ struct netbuf {
 	struct netdev *dev;
 	uint8_t *data;
 	uint32_t bytes;
-	uint32_t flags;          /* NETBUF_*, in the first fragment */
+	uint32_t flags; /* NETBUF_*, in the first fragment */
+	/* With NETBUF_CSUM_UNFINISHED: as in struct netdev_tx, in the frame. As the device says. */
+	uint16_t csum_start, csum_offset;
 	uint64_t stack_priv[10]; /* net/'s, for the life of the buffer (a pbuf_custom) */
 };
 /* Checksums known good (virtio DATA_VALID, or NEEDS_CSUM: never crossed a wire). */
 #define NETBUF_CSUM_OK 1u
+/* One of them is not there yet, but only the pseudo header's sum (virtio NEEDS_CSUM). */
+#define NETBUF_CSUM_UNFINISHED 2u
 
 /* A transmitted frame, scatter-gather; the bytes stay untouched until transmit_done. */
 struct netdev_frag {
@@ -108,6 +112,13 @@ struct netdev {
 	/* Set by net/ when it takes the device over. */
 	void (*transmit_done)(struct netdev *dev, void *cookie);
 	void *stack;
+	/*
+	 * Set by who forwards, under net_lock(): sees each received frame before the stack does, in the
+	 * network thread, under that lock. True: the frame is his, and goes back by netbuf_free(), each
+	 * fragment of it; what he queued at devices is flushed after the batch.
+	 */
+	bool (*claim)(struct netdev *dev, struct netbuf *frame);
+	void *claimer;
 	struct netdev *next;
 	/* Freed buffers waiting for refill, by netbuf_free. */
 	struct netbuf *free_list;
@@ -133,6 +144,11 @@ struct netdev *netdev_first(void);
  */
 void netdev_ensure_mac(struct netdev *dev);
 unsigned int netdev_rx_buffers_wanted(void);
+/*
+ * Whether devices may hand up frames larger than the MTU. True, but in a program that has a definition
+ * of its own: who forwards frames could not send those.
+ */
+extern const bool netdev_large_receive;
 /* From the interrupt handler (or on link change): the network thread has work. Any context. */
 void netdev_signal(struct netdev *dev);
 /* The network thread's side: sleep until signalled or deadline. Returns true if signalled. */

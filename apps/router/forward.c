@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The router's devices.
+ *
+ * Every IPv4 frame to a device's own address is looked at before the stack sees it (pith/netdev.h,
+ * claim). What is forwarded goes from the ring of one device into that of the other in the buffer it
+ * came in, and from there back to where that came from. The stack keeps the rest: ARP, DHCP, what is
+ * for the router itself; and it does for us what is rare: ARP requests with the packets that wait for
+ * the answer, fragmentation, ICMP errors.
+ *
+ * All of it runs in the network thread under net_lock().
+ */
+#include <errno.h>
+#include <string.h>
+#include <net/if.h>
+#include <pith/net.h>
+#include <pith/time.h>
+#include "lwip/dhcp.h"
+#include "lwip/etharp.h"
+#include "lwip/icmp.h"
+#include "lwip/ip4.h"
+#include "lwip/ip4_frag.h"
+#include "lwip/netif.h"
+#include "forward.h"
+#include "internet.h"
+
+#define NEIGHBOURS         256
+#define NEIGHBOUR_S        30 /* then the stack's ARP table is asked again, */
+#define NEIGHBOUR_STALE_S  60 /* and while that does not know, the old address is good for so long */
+#define NEIGHBOUR_SILENT_S 3  /* without an answer for so long, the sender is told, */
+#define NEIGHBOUR_RETRY_S  6  /* until it is tried again */
+#define ERRORS_A_SECOND    100                             /* RFC 1812, section 4.3.2.8 */
+#define ERROR_QUOTE_BYTES  (576 - IPV4_BYTES - ICMP_BYTES) /* section 4.3.2.3 */
+#define COOKIE_OURS        1ul /* bit 0 of a cookie of transmit: a chain of netbufs */
+
+/* Segments larger than the MTU could not be sent on. */
+const bool netdev_large_receive = false;
+
+struct neighbour {
+	uint32_t address; /* 0: none */
+	uint32_t since_s; /* known: when the stack knew it; else since when it is asked for */
+	uint32_t asked_s;
+	bool known;
+	uint8_t mac[6];
+};
+
+struct port {
+	struct netdev *dev;
+	struct netif *netif;
+	uint8_t side;
+	void (*stack_done)(struct netdev *dev, void *cookie);
+	struct neighbour neighbour[NEIGHBOURS]; /* by the last byte of the address */
+};
+
+static struct port ports[SIDES];
+static struct router *router;
+
+static void free_chain(struct netbuf *nb)
+{
+	while (nb) {
+		struct netbuf *next = nb->next;
+
+		netbuf_free(nb);
+		nb = next;
+	}
+}
+
+static uint32_t now_seconds(void)
+{
+	return (uint32_t)(time_now_ns() / NS_PER_S);
+}
+
+/* --- Next hops ------------------------------------------------------------------------------------ */
+
+/* Not known, or not for certain any more: what does the stack know? */
+static struct neighbour *ask_stack(struct port *out, struct neighbour *n, uint32_t address,
+                                   uint32_t now_s)
+{
+	const ip4_addr_t ip = {address}, *found_ip;
+	struct eth_addr *found;
+
+	if (n->address != address)
+		*n = (struct neighbour){.address = address, .since_s = now_s};
+	if (etharp_find_addr(out->netif, &ip, &found, &found_ip) >= 0) {
+		memcpy(n->mac, found, sizeof(n->mac));
+		n->known = true;
+		n->since_s = now_s;
+		return n;
+	}
+	if (n->known && now_s - n->since_s > NEIGHBOUR_STALE_S) {
+		n->known = false;
+		n->since_s = now_s;
+	}
+	if (n->asked_s != now_s)
+		etharp_request(out->netif, &ip);
+	n->asked_s = now_s;
+	return n;
+}
+
+static struct neighbour *neighbour(struct port *out, uint32_t address, uint32_t now_s)
+{
+	struct neighbour *n = &out->neighbour[address >> 24];
+
+	if (n->known && n->address == address && now_s - n->since_s <= NEIGHBOUR_S)
+		return n;
+	return ask_stack(out, n, address, now_s);
+}
+
+/* Asked for long enough without an answer. */
+static bool is_silent(struct neighbour *n, uint32_t now_s)
+{
+	if (now_s - n->since_s >= NEIGHBOUR_RETRY_S)
+		n->since_s = now_s;
+	return now_s - n->since_s >= NEIGHBOUR_SILENT_S;
+}
+
+/* --- ICMP errors ------------------------------------------------------------------------------------ */
+
+static bool may_send_error(uint32_t now_s)
+{
+	static uint32_t second, sent;
+
+	if (second != now_s) {
+		second = now_s;
+		sent = 0;
+	}
+	return sent++ < ERRORS_A_SECOND;
+}
+
+static void send_error(const struct port *in, const struct packet *p, uint32_t now_s)
+{
+	size_t quoted = LWIP_MIN(p->bytes, ERROR_QUOTE_BYTES);
+	const ip4_addr_t to = {load32(p->ip + IPV4_SRC)};
+	struct pbuf *b;
+	uint8_t *icmp;
+
+	if (!may_send_error(now_s))
+		return;
+	b = pbuf_alloc(PBUF_IP, (u16_t)(ICMP_BYTES + quoted), PBUF_RAM);
+	if (!b)
+		return;
+	icmp = b->payload;
+	memset(icmp, 0, ICMP_BYTES);
+	icmp[ICMP_TYPE] = p->icmp_type;
+	icmp[ICMP_TYPE + 1] = p->icmp_code;
+	if (p->icmp_type == ICMP_UNREACHABLE && p->icmp_code == ICMP_TOO_BIG)
+		store16(icmp + 6, host16(p->icmp_mtu)); /* RFC 1191, section 4 */
+	memcpy(icmp + ICMP_BYTES, p->ip, quoted);
+	store16(icmp + ICMP_SUM, (uint16_t)~sum_bytes(icmp, ICMP_BYTES + quoted));
+	router->count[COUNT_ICMP_SENT]++;
+	ip4_output_if(b, NULL, &to, ICMP_TTL, 0, IP_PROTO_ICMP, in->netif);
+	pbuf_free(b);
+}
+
+/* --- Frames ----------------------------------------------------------------------------------------- */
+
+/* A copy of the packet, in one piece, with room for the stack's Ethernet header. */
+static struct pbuf *copy_packet(const struct netbuf *nb, struct packet *p)
+{
+	struct pbuf *b = pbuf_alloc(PBUF_LINK, (u16_t)p->total, PBUF_RAM);
+	size_t at = 0, skip = ETHERNET_BYTES;
+
+	if (!b)
+		return NULL;
+	for (; nb && at < p->total; nb = nb->next, skip = 0) {
+		size_t bytes = LWIP_MIN(nb->bytes - skip, p->total - at);
+
+		memcpy((uint8_t *)b->payload + at, nb->data + skip, bytes);
+		at += bytes;
+	}
+	if (p->transport)
+		p->transport = (uint8_t *)b->payload + (p->transport - p->ip);
+	p->ip = b->payload;
+	p->bytes = p->total;
+	return b;
+}
+
+/* By the stack: its next hop is not known yet, or it is to be cut, or has to be in one piece. */
+static void forward_slowly(struct port *out, struct netbuf *nb, struct packet *p)
+{
+	const ip4_addr_t to = {p->next_hop};
+	struct pbuf *b = copy_packet(nb, p);
+	err_t err = ERR_MEM;
+
+	free_chain(nb);
+	if (b) {
+		router_translate(p);
+		if (p->unfinished)
+			router_finish_checksum(p);
+		if (p->too_long)
+			err = ip4_frag(b, out->netif, &to);
+		else
+			err = out->netif->output(out->netif, b, &to);
+		pbuf_free(b);
+	}
+	router->count[err == ERR_OK ? COUNT_SLOW : COUNT_NO_ROOM]++;
+}
+
+/* The fragments of a frame of so many bytes: what is behind them is Ethernet's padding. */
+static unsigned int gather(struct netdev_frag *frags, const struct netbuf *nb, size_t bytes)
+{
+	unsigned int count = 0;
+
+	for (; nb && bytes && count < NETDEV_MAX_FRAGS; nb = nb->next) {
+		frags[count] = (struct netdev_frag){nb->data, (uint32_t)LWIP_MIN(nb->bytes, bytes)};
+		bytes -= frags[count++].bytes;
+	}
+	return count;
+}
+
+static void forward(struct port *out, const struct neighbour *n, struct netbuf *nb,
+                    struct packet *p)
+{
+	struct netdev_frag frags[NETDEV_MAX_FRAGS];
+	struct netdev_tx tx = {.frags = frags, .cookie = (uint8_t *)nb + COOKIE_OURS};
+	uint8_t *eth = nb->data;
+
+	router_translate(p);
+	if (p->unfinished && !(out->dev->features & NETDEV_TX_CSUM))
+		router_finish_checksum(p);
+	if (p->unfinished) {
+		tx.csum_start = (uint16_t)(p->transport - eth);
+		tx.csum_offset = p->ip[IPV4_PROTO] == PROTO_TCP ? TCP_SUM : UDP_SUM;
+	}
+	memcpy(eth, n->mac, 6);
+	memcpy(eth + 6, out->dev->mac, 6);
+	tx.frag_count = gather(frags, nb, ETHERNET_BYTES + p->total);
+	if (out->dev->ops->transmit(out->dev, &tx) == 0) {
+		router->count[COUNT_FORWARDED]++;
+		return;
+	}
+	router->count[COUNT_NO_ROOM]++;
+	free_chain(nb);
+}
+
+/* What the device said of an unfinished checksum is what we would have found ourselves, or it lies. */
+static bool is_plain_checksum(const struct netbuf *nb, const struct packet *p)
+{
+	uint8_t proto = p->ip[IPV4_PROTO];
+
+	return p->transport && !(p->fragment & FRAGMENT_MORE) &&
+	       nb->csum_start == p->transport - nb->data &&
+	       ((proto == PROTO_TCP && nb->csum_offset == TCP_SUM) ||
+	        (proto == PROTO_UDP && nb->csum_offset == UDP_SUM));
+}
+
+static void hand_on(struct port *in, struct netbuf *nb, struct packet *p, uint32_t now_s)
+{
+	struct port *out = &ports[p->way->out];
+	struct neighbour *n = neighbour(out, p->next_hop, now_s);
+	bool whole = p->bytes == p->total;
+
+	if (p->unfinished && !is_plain_checksum(nb, p)) {
+		router->count[COUNT_BAD]++;
+		free_chain(nb);
+	} else if (!n->known && is_silent(n, now_s)) {
+		router->count[COUNT_UNRESOLVED]++;
+		p->icmp_type = ICMP_UNREACHABLE;
+		p->icmp_code = ICMP_NO_HOST;
+		if (router_may_answer(router, p))
+			send_error(in, p, now_s);
+		free_chain(nb);
+	} else if (!n->known || p->too_long ||
+	           (p->unfinished && !whole && !(out->dev->features & NETDEV_TX_CSUM))) {
+		forward_slowly(out, nb, p);
+	} else {
+		forward(out, n, nb, p);
+	}
+}
+
+/* An IPv4 frame for this device, which has an address to be a router with. */
+static bool is_ours(const struct port *in, const struct netbuf *nb)
+{
+	const uint8_t *eth = nb->data, *mac = in->dev->mac;
+
+	return nb->bytes >= ETHERNET_BYTES + IPV4_BYTES && load16(eth + 12) == host16(ETHTYPE_IP) &&
+	       load32(eth) == load32(mac) && load16(eth + 4) == load16(mac + 4) &&
+	       router->place[in->side].address;
+}
+
+/* struct netdev, claim */
+static bool claim(struct netdev *dev, struct netbuf *nb)
+{
+	struct port *in = dev->claimer;
+	struct packet p;
+	uint32_t now_s;
+
+	if (!is_ours(in, nb))
+		return false;
+	now_s = now_seconds();
+	p.ip = nb->data + ETHERNET_BYTES;
+	p.bytes = p.total = nb->bytes - ETHERNET_BYTES;
+	for (const struct netbuf *n = nb->next; n; n = n->next)
+		p.total += n->bytes;
+	p.side = in->side;
+	p.unfinished = nb->flags & NETBUF_CSUM_UNFINISHED;
+	switch (router_decide(router, &p, now_s)) {
+	case TO_STACK:
+		return false;
+	case FORWARD:
+		hand_on(in, nb, &p, now_s);
+		return true;
+	case ANSWER:
+		send_error(in, &p, now_s);
+		break;
+	case DROP:
+		break;
+	}
+	free_chain(nb);
+	return true;
+}
+
+/* struct netdev, transmit_done: the stack's frames, and ours. */
+static void transmit_done(struct netdev *dev, void *cookie)
+{
+	struct port *port = dev->claimer;
+
+	if ((uintptr_t)cookie & COOKIE_OURS)
+		free_chain((struct netbuf *)((uint8_t *)cookie - COOKIE_OURS));
+	else
+		port->stack_done(dev, cookie);
+}
+
+/* --- Setting up --------------------------------------------------------------------------------------- */
+
+static void tell_place(const struct port *port)
+{
+	const struct netif *netif = port->netif;
+	const struct place place = {
+	    .address = netif_ip4_addr(netif)->addr,
+	    .mask = netif_ip4_netmask(netif)->addr,
+	    .gateway = netif_ip4_gw(netif)->addr,
+	    .mtu = netif->mtu,
+	};
+
+	router_place(router, (enum side)port->side, &place);
+}
+
+static void netif_changed(struct netif *netif, netif_nsc_reason_t reason,
+                          const netif_ext_callback_args_t *args)
+{
+	(void)reason;
+	(void)args;
+	for (int side = LAN; side < SIDES; side++) {
+		if (ports[side].netif == netif)
+			tell_place(&ports[side]);
+	}
+}
+
+static struct netdev *device_named(const char *name)
+{
+	struct netdev *dev = netdev_first();
+
+	while (dev && strcmp(dev->name, name) != 0)
+		dev = dev->next;
+	return dev;
+}
+
+static void configure(const struct forward_port *c, struct netif *netif)
+{
+	if (c->dhcp) {
+		dhcp_start(netif);
+		return;
+	}
+	dhcp_release_and_stop(netif);
+	netif_set_addr(netif, &(ip4_addr_t){c->address}, &(ip4_addr_t){c->mask},
+	               &(ip4_addr_t){c->gateway});
+}
+
+static void take_over(struct port *port)
+{
+	struct netdev *dev = port->dev;
+
+	port->stack_done = dev->transmit_done;
+	dev->claimer = port;
+	dev->claim = claim;
+	dev->transmit_done = transmit_done;
+}
+
+int forward_start(struct router *r, const struct forward_port wanted[SIDES], const char **complaint)
+{
+	static netif_ext_callback_t callback;
+	unsigned int index[SIDES];
+
+	router = r;
+	for (int side = LAN; side < SIDES; side++) {
+		ports[side].dev = device_named(wanted[side].device);
+		ports[side].side = (uint8_t)side;
+		index[side] = if_nametoindex(wanted[side].device);
+		if (!ports[side].dev || !index[side]) {
+			*complaint = wanted[side].device;
+			return -ENODEV;
+		}
+	}
+	net_lock();
+	for (int side = LAN; side < SIDES; side++) {
+		ports[side].netif = netif_get_by_index((u8_t)index[side]);
+		configure(&wanted[side], ports[side].netif);
+		tell_place(&ports[side]);
+		take_over(&ports[side]);
+	}
+	netif_set_default(ports[WAN].netif);
+	netif_add_ext_callback(&callback, netif_changed);
+	net_unlock();
+	return 0;
+}
