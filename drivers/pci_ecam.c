@@ -62,9 +62,9 @@ static int find_window(dt_node node, struct pci_bridge *b)
 {
 	uint32_t hi, cpu_cells = 2;
 
-	if (dt_parent(node) != 0)
-		return -EINVAL;
 	dt_u32(0, "#address-cells", 0, &cpu_cells);
+	if (dt_parent(node) != 0 || cpu_cells < 1 || cpu_cells > 2)
+		return -EINVAL;
 	for (unsigned int at = 0; !dt_u32(node, "ranges", at, &hi);
 	     at += RANGES_BUS_CELLS + cpu_cells + RANGES_SIZE_CELLS) {
 		if (RANGES_SPACE(hi) != RANGES_MEMORY32)
