@@ -207,13 +207,24 @@ static void keep_spare(struct virtio_net *n, struct netbuf *list)
 	}
 }
 
+/* Few at a time are not worth it, as long as the ring has enough. */
+static bool is_refill_due(const struct virtio_net *n)
+{
+	return MIN(n->rx.free_count, n->dev.free_count) >= n->rx.size / 8 ||
+	       n->rx.in_flight < n->dev.rx_ring_low;
+}
+
 static void virtio_net_refill(struct netdev *dev)
 {
 	struct virtio_net *n = to_net(dev);
-	struct netbuf *list = take_free_list(dev);
-	unsigned int posted = rx_post_list(n, &list);
+	struct netbuf *list;
+	unsigned int posted;
 	unsigned long daif;
 
+	if (!is_refill_due(n))
+		return;
+	list = take_free_list(dev);
+	posted = rx_post_list(n, &list);
 	keep_spare(n, list);
 	posted += rx_post_list(n, &n->rx_spare);
 	if (!n->rx_spare)
@@ -235,7 +246,7 @@ static void rx_hold(struct netdev *dev, unsigned int count)
 /* A buffer from the ring as a netbuf of the bytes from skip on, or NULL. */
 static struct netbuf *rx_take(struct virtio_net *n, unsigned int skip)
 {
-	struct rx_buffer *b = vq_pop(&n->rx);
+	struct rx_buffer *b = vq_is_empty(&n->rx) ? NULL : vq_pop(&n->rx);
 	uint32_t bytes = n->rx.popped_bytes;
 
 	if (!b)
@@ -357,7 +368,7 @@ static void virtio_net_reap(struct netdev *dev)
 	struct virtio_net *n = to_net(dev);
 	void *cookie;
 
-	while ((cookie = vq_pop(&n->tx)))
+	while (!vq_is_empty(&n->tx) && (cookie = vq_pop(&n->tx)))
 		dev->transmit_done(dev, cookie);
 	while (dev->broken && (cookie = vq_drain(&n->tx)))
 		dev->transmit_done(dev, cookie);

@@ -144,6 +144,12 @@ void vq_kick(struct virtqueue *q);
  */
 void *vq_pop(struct virtqueue *q);
 
+/* Whether vq_pop has nothing to return: cheaper than asking it. */
+static inline bool vq_is_empty(const struct virtqueue *q)
+{
+	return q->used_idx == q->used_seen && SHARED(q->used->idx) == q->used_seen;
+}
+
 /* How many vq_pop will return without looking at the device's index again, after one look at it. */
 unsigned int vq_pending(struct virtqueue *q);
 

@@ -37,6 +37,7 @@ static struct list dead_threads = LIST_INIT(dead_threads); /* detached, stack st
 static struct thread boot_thread;                          /* kernel_main's context, later idle */
 static struct timer slice_timer;
 static uint64_t switched_ns;
+static bool idle_on_loan; /* a waiting thread's stack is where we wait for interrupts */
 bool thread_switch_pending;
 
 struct thread *thread_current(void)
@@ -101,6 +102,8 @@ static void check_switch(void)
 	struct thread *now = thread_current();
 	int top = top_priority();
 
+	if (idle_on_loan)
+		return; /* idle_here() looks itself */
 	if (top > now->priority)
 		thread_switch_pending = true;
 	else if (top == now->priority && now != &boot_thread)
@@ -114,6 +117,33 @@ static void make_ready(struct thread *t)
 	check_switch();
 }
 
+/* Sleep until an interrupt is pending, which ends WFI masked, too. Interrupts masked. */
+static void wait_for_interrupt(void)
+{
+	__asm__ volatile("dsb sy\n\twfi" ::: "memory");
+}
+
+/*
+ * Nobody is ready: wait for somebody right here, on the stack of the thread t that waits. The way to
+ * the idle thread and back would be two switches, often for t again.
+ */
+static void idle_here(void)
+{
+	uint64_t now_ns;
+
+	if (slice_timer.armed)
+		timer_cancel(&slice_timer);
+	idle_on_loan = true;
+	while (!run_mask) {
+		wait_for_interrupt();
+		__asm__ volatile("msr daifclr, #2\n\tisb\n\tmsr daifset, #2" ::: "memory");
+	}
+	idle_on_loan = false;
+	now_ns = time_now_ns();
+	boot_thread.run_ns += now_ns - switched_ns;
+	switched_ns = now_ns;
+}
+
 /*
  * Leave the CPU to the best ready thread. The caller has charged the running one, and put it where it
  * belongs.
@@ -124,6 +154,9 @@ static void switch_to_best(void)
 	struct thread *t = &boot_thread;
 
 	thread_switch_pending = false;
+	/* Threads that have ended are for the idle thread to bury. */
+	if (!run_mask && old->state == THREAD_WAITING && list_empty(&dead_threads))
+		idle_here();
 	if (run_mask) {
 		t = container_of(run_queue[top_priority()].next, struct thread, link);
 		dequeue(t);
@@ -730,10 +763,9 @@ void thread_idle(void)
 
 		bury();
 		flags = irq_save();
-		/* Masked: an interrupt between a check and WFI would be slept through. It ends WFI.
-		 */
-		if (!thread_switch_pending)
-			__asm__ volatile("dsb sy\n\twfi" ::: "memory");
+		/* Masked: what came between these checks and WFI would be slept through. */
+		if (!thread_switch_pending && list_empty(&dead_threads))
+			wait_for_interrupt();
 		irq_restore(flags);
 	}
 }

@@ -2,12 +2,12 @@
 # The files of net/: obj-y always, obj-$(FEAT_...) with a feature (apps/features.mk).
 
 net_objs := address.o checksum.o config.o core.o dns.o hostent.o interface.o memory.o netif.o option.o \
-	random.o segment.o siphash.o socket.o socket_tcp.o socket_udp.o status.o tables.o timers.o
+	random.o segment.o shortcut.o siphash.o socket.o socket_tcp.o socket_udp.o status.o tables.o timers.o
 # Not built: init.c, mem.c, memp.c, timeouts.c, replaced by core.c, memory.c and timers.c; etharp.c
-# and dns.c, which tables.c includes.
+# and dns.c, which tables.c includes; ip4.c, which shortcut.c includes.
 lwip_objs := core/def.o core/inet_chksum.o core/ip.o core/netif.o core/pbuf.o core/stats.o \
 	core/tcp.o core/tcp_in.o core/tcp_out.o core/udp.o \
-	core/ipv4/dhcp.o core/ipv4/icmp.o core/ipv4/igmp.o core/ipv4/ip4.o core/ipv4/ip4_addr.o \
+	core/ipv4/dhcp.o core/ipv4/icmp.o core/ipv4/igmp.o core/ipv4/ip4_addr.o \
 	core/ipv4/ip4_frag.o \
 	core/ipv6/ethip6.o core/ipv6/icmp6.o core/ipv6/inet6.o core/ipv6/ip6.o core/ipv6/ip6_addr.o \
 	core/ipv6/ip6_frag.o core/ipv6/mld6.o core/ipv6/nd6.o \
@@ -18,9 +18,10 @@ obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs)
 deps-$(FEAT_NET) += lwip
 
 # What runs for every packet.
-net_hot  := checksum.o memory.o netif.o random.o siphash.o socket.o socket_tcp.o socket_udp.o timers.o http.o
+net_hot  := checksum.o memory.o netif.o random.o segment.o shortcut.o siphash.o socket.o \
+	socket_tcp.o socket_udp.o timers.o http.o
 lwip_hot := core/inet_chksum.o core/ip.o core/pbuf.o core/tcp.o core/tcp_in.o core/tcp_out.o core/udp.o \
-	core/ipv4/ip4.o core/ipv6/ip6.o netif/ethernet.o
+	core/ipv6/ip6.o netif/ethernet.o
 $(net_hot:%=$(obj)/net/%) $(lwip_hot:%=$(obj)/$(lwip)/src/%): optimize := -O2
 $(obj)/net/%.o $(lwip_objs:%=$(obj)/%): includes += -Inet -I$(lwip)/src/include -I$(lwip)/src
 # An app may use lwIP's raw API (pith/net.h).

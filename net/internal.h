@@ -65,6 +65,13 @@ const char *netif_label(const struct netif *netif);
 void ports_loop(void);
 extern struct ip_config ip_config;
 
+/* --- shortcut.c ------------------------------------------------------------------------------ */
+
+/* A received frame: true if it was a usual packet and has been dealt with. Under the lock. */
+bool shortcut_input(struct pbuf *p, struct netif *netif);
+/* netif->output: an IPv4 packet, to whatever neighbour. Under the lock. */
+err_t shortcut_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *to);
+
 /* --- socket_udp.c ------------------------------------------------------------------------------ */
 
 /* A device takes frames again: wake who found it full. Under the lock. */
@@ -85,6 +92,12 @@ void timers_run(void);
 
 /* --- tables.c: what timers.c needs to know of lwIP's private tables. In intervals of each. ----- */
 
+struct eth_addr;
+/*
+ * The Ethernet address of the next hop to an address, if it is the one that was last sent to and
+ * nothing need be done about it; else NULL: ask etharp_output().
+ */
+const struct eth_addr *arp_neighbour(struct netif *netif, const ip4_addr_t *to);
 #define TIMER_NEVER UINT32_MAX
 uint32_t arp_due(void);
 void arp_skip(uint32_t intervals);

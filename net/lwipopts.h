@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <pith/thread.h>
 
+struct netif;
+struct pbuf;
+
 /* --- System ---------------------------------------------------------------------------------- */
 #define NO_SYS               1 /* no tcpip thread, mailboxes or semaphores of lwIP's */
 #define LWIP_NETCONN         0
@@ -58,6 +61,11 @@ extern struct mutex net_core;
 #define LWIP_NETIF_LOOPBACK            1
 #define LWIP_LOOPBACK_MAX_PBUFS        0
 #define LWIP_MULTICAST_TX_OPTIONS      1
+/* ip4_output_if(), with a shortcut (shortcut.c). */
+struct ip4_addr;
+int8_t shortcut_ip4_output(struct pbuf *p, const struct ip4_addr *from, const struct ip4_addr *to,
+                           uint8_t ttl, uint8_t tos, uint8_t proto, struct netif *netif);
+extern _Bool net_loop_pending; /* there are packets to ourselves (netif.c) */
 
 /* --- IPv6 ------------------------------------------------------------------------------------ */
 #define LWIP_IPV6                      1
@@ -93,8 +101,6 @@ uint16_t net_tcp_ooseq_max(const struct tcp_pcb *pcb);
 uint32_t net_tcp_isn(const void *local_ip, uint16_t local_port, const void *remote_ip,
                      uint16_t remote_port);
 /* Large segments (segment.c). */
-struct netif;
-struct pbuf;
 struct tcp_seg;
 /* The first of count bytes as a large segment's header and data; NULL: an ordinary one it must be. */
 struct pbuf *net_segment_new(const struct tcp_pcb *pcb, struct netif *netif, const void *bytes,

@@ -70,7 +70,7 @@ static inline void *reserve_take(size_t bytes)
 		r = reserve_free;
 		reserve_free = r->next;
 	}
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return r;
 }
 
@@ -85,7 +85,7 @@ static inline bool reserve_give(void *m)
 	flags = irq_save();
 	r->next = reserve_free;
 	reserve_free = r;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return true;
 }
 
@@ -96,7 +96,7 @@ static unsigned int reserve_used(void)
 
 	for (const struct reserved *r = reserve_free; r; r = r->next)
 		used--;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return used;
 }
 
@@ -112,7 +112,7 @@ static bool charge(size_t bytes)
 	} else {
 		refused++;
 	}
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return fits;
 }
 
@@ -121,7 +121,7 @@ static void discharge(size_t bytes)
 	unsigned long flags = irq_save();
 
 	used_bytes -= bytes;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void mem_init(void)

@@ -3,9 +3,9 @@
  * Between network devices (pith/netdev.h) and lwIP's network interfaces.
  *
  * Receiving: a device's buffer becomes a pbuf without copying (its struct pbuf_custom lies in the
- * netbuf), and goes back to the device's free list wherever that pbuf is freed. Small frames, and all
- * frames while the device is short of buffers, are copied, so that neither a slow reader nor a
- * peer that sends one-byte segments can keep the device's buffers.
+ * netbuf), and goes back to the device's free list wherever that pbuf is freed. Small frames while many
+ * buffers are held, and all frames while the device is short of them, are copied, so that neither a
+ * slow reader nor a peer that sends one-byte segments can keep the device's buffers.
  *
  * Sending: a pbuf chain becomes a scatter-gather list; a reference keeps the bytes until the device is
  * done. (lwIP sees the reference and does not retransmit a segment that is still in the ring.) A
@@ -33,7 +33,7 @@
 #include "netif/ethernet.h"
 
 #define RX_BATCH        64  /* frames between two chances for others to take the lock */
-#define RX_COPY_BYTES   256 /* up to here, a copy is cheaper than a buffer that is kept */
+#define RX_COPY_BYTES   256 /* up to here, a copy is cheaper than a buffer that is missing */
 #define WIRE_BYTES_MIN  60
 #define CHECK_TRANSPORT (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
 #define CHECK_ANY                                                                \
@@ -125,6 +125,12 @@ static bool short_of_buffers(const struct netdev *dev)
 	return dev->rx_buffers - dev->held_count < dev->rx_free_low;
 }
 
+/* So many that small frames must not take even more of them. */
+static bool many_are_held(const struct netdev *dev)
+{
+	return dev->held_count > dev->rx_buffers / 8;
+}
+
 /*
  * The device vouches for a frame's TCP or UDP checksum. Not believed for a fragment: the sum would be
  * that of the datagram it is a part of.
@@ -158,7 +164,7 @@ static void receive(struct port *port, struct netbuf *nb)
 		free_all(nb);
 		return;
 	}
-	if (bytes <= RX_COPY_BYTES || short_of_buffers(dev))
+	if ((bytes <= RX_COPY_BYTES && many_are_held(dev)) || short_of_buffers(dev))
 		p = copy_all(dev, nb, bytes);
 	else
 		p = wrap_all(nb, bytes);
@@ -167,9 +173,11 @@ static void receive(struct port *port, struct netbuf *nb)
 	vouched = vouched && is_whole_datagram(p);
 	NETIF_SET_CHECKSUM_CTRL(&port->netif, vouched ? NETIF_CHECKSUM_ENABLE_ALL & ~CHECK_TRANSPORT
 	                                              : NETIF_CHECKSUM_ENABLE_ALL);
-	if (port->netif.input(p, &port->netif) != ERR_OK)
+	if (!shortcut_input(p, &port->netif) && port->netif.input(p, &port->netif) != ERR_OK)
 		pbuf_free(p);
 }
+
+bool net_loop_pending;
 
 /* Packets to ourselves never crossed a wire, and may carry an unfinished checksum. */
 static void loop(struct netif *netif)
@@ -182,6 +190,9 @@ void ports_loop(void)
 {
 	struct netif *netif = netif_list;
 
+	if (!net_loop_pending)
+		return;
+	net_loop_pending = false;
 	while (netif) {
 		if (netif->loop_first) {
 			loop(netif);
@@ -374,7 +385,7 @@ static err_t port_netif_init(struct netif *netif)
 
 	netif->name[0] = 'n';
 	netif->name[1] = 't';
-	netif->output = etharp_output;
+	netif->output = shortcut_output;
 	netif->output_ip6 = ethip6_output;
 	netif->linkoutput = port_output;
 	netif->mtu = dev->mtu;

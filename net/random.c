@@ -55,16 +55,12 @@ uint32_t net_random(void)
 uint32_t net_tcp_isn(const void *local_ip, uint16_t local_port, const void *remote_ip,
                      uint16_t remote_port)
 {
-	struct {
-		ip6_addr_t local, remote;
-		uint16_t ports[2];
-	} ends;
+	const ip_addr_t *ends[] = {local_ip, remote_ip};
+	uint32_t words[9] = {(uint32_t)local_port << 16 | remote_port}; /* with IPv4, the first 3 */
+	size_t each = IP_IS_V4(ends[0]) ? sizeof(ip4_addr_t) : sizeof(ip_2_ip6(ends[0])->addr);
 
-	memset(&ends, 0, sizeof(ends));
-	ends.local = *ip_2_ip6((const ip_addr_t *)local_ip);
-	ends.remote = *ip_2_ip6((const ip_addr_t *)remote_ip);
-	ends.ports[0] = local_port;
-	ends.ports[1] = remote_port;
+	memcpy(&words[1], ip_2_ip6(ends[0])->addr, each);
+	memcpy((char *)&words[1] + each, ip_2_ip6(ends[1])->addr, each);
 	return (uint32_t)(time_now_ns() >> 12) +
-	       (uint32_t)siphash24(get_secret(), &ends, sizeof(ends));
+	       (uint32_t)siphash24(get_secret(), words, sizeof(words[0]) + 2 * each);
 }

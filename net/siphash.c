@@ -13,7 +13,7 @@ static uint64_t rotl(uint64_t x, int bits)
 }
 
 /* Section 2.3, figure 2.1: two rounds in a loop, as we want size more than speed. */
-static void sip_rounds(struct state *s, int rounds)
+static inline void sip_rounds(struct state *s, int rounds)
 {
 	while (rounds--) {
 		s->v0 += s->v1;
@@ -36,13 +36,12 @@ static void compress(struct state *s, uint64_t m)
 	s->v0 ^= m;
 }
 
-/* A little-endian word of count (at most 8) bytes. */
-static uint64_t load(const uint8_t *p, size_t count)
+/* A word of count (at most 8) bytes, little-endian, as we are. */
+static inline uint64_t load(const uint8_t *p, size_t count)
 {
 	uint64_t m = 0;
 
-	for (size_t i = 0; i < count; i++)
-		m |= (uint64_t)p[i] << (8 * i);
+	memcpy(&m, p, count);
 	return m;
 }
 

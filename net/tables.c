@@ -7,6 +7,20 @@
 #include "core/ipv4/etharp.c"
 #include "core/dns.c"
 
+const struct eth_addr *arp_neighbour(struct netif *netif, const ip4_addr_t *to)
+{
+	const struct etharp_entry *e = &arp_table[etharp_cached_entry];
+	const ip4_addr_t *hop = to;
+
+	if (!ip4_addr_net_eq(to, netif_ip4_addr(netif), netif_ip4_netmask(netif)) &&
+	    !ip4_addr_islinklocal(to))
+		hop = netif_ip4_gw(netif);
+	if (e->state != ETHARP_STATE_STABLE || e->ctime >= ARP_AGE_REREQUEST_USED_UNICAST ||
+	    e->netif != netif || !ip4_addr_eq(hop, &e->ipaddr))
+		return NULL;
+	return &e->ethaddr;
+}
+
 uint32_t arp_due(void)
 {
 	uint32_t due = TIMER_NEVER;

@@ -26,7 +26,7 @@
 /* Reference counts of pbufs, for those who free one without the core lock. */
 #define SYS_ARCH_DECL_PROTECT(level) unsigned long level
 #define SYS_ARCH_PROTECT(level)      level = irq_save()
-#define SYS_ARCH_UNPROTECT(level)    irq_restore(level)
+#define SYS_ARCH_UNPROTECT(level)    irq_restore_quiet(level)
 
 uint32_t net_random(void);
 #define LWIP_RAND() net_random()

@@ -17,20 +17,20 @@ class Connection:
         self._socket = ns.packet_socket("tap0", ETH_P_ALL)
         self._socket.settimeout(30)
         self._ethernet = Ether(src="02:00:00:00:00:77", dst=MAC)
-        self._port, self._seq, self.ack, self._window = port, 1000, 0, window
+        self._port, self.next, self.ack, self._window = port, 1000, 0, window
         self._socket.send(bytes(self._ethernet / ARP(op=2, hwsrc=self._ethernet.src, psrc=US,
                                                      hwdst=MAC, pdst=peer.MACHINE4)))
         self.send("S", options=[("MSS", mss)], window=60000)
         answer = self.receive()
         assert answer.flags == "SA"
-        self._seq, self.ack = self._seq + 1, answer.seq + 1
+        self.next, self.ack = self.next + 1, answer.seq + 1
         self.send("A")
 
     def send(self, flags, data=b"", options=(), window=None):
-        tcp = TCP(sport=PORT, dport=self._port, flags=flags, seq=self._seq, ack=self.ack,
+        tcp = TCP(sport=PORT, dport=self._port, flags=flags, seq=self.next, ack=self.ack,
                   window=self._window if window is None else window, options=list(options))
         self._socket.send(bytes(self._ethernet / IP(src=US, dst=peer.MACHINE4) / tcp / data))
-        self._seq += len(data)
+        self.next += len(data)
 
     def receive(self):
         """The next segment of the machine's."""
@@ -98,3 +98,16 @@ def test_what_is_lost_is_sent_again_by_the_mss():
         c.ack += 3000
         c.send("A")
         assert c.data()[0] == 0
+
+
+def test_a_fin_is_acknowledged():
+    """With the machine's own where the app closes, too; soon where it does not (5004 reads nothing)."""
+    with peer.network() as (ns, _):
+        c = Connection(ns, 80, mss=1460, window=60000)
+        c.send("FA")
+        answer = c.receive()
+        assert answer.flags == "FA" and answer.ack == c.next + 1
+        c = Connection(ns, 5004, mss=1460, window=60000)
+        c.send("FA")
+        answer = c.receive()
+        assert answer.flags == "A" and answer.ack == c.next + 1
