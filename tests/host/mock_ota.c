@@ -23,6 +23,7 @@
 #include <pith/health.h>
 #include <pith/machine.h>
 #include <pith/ota.h>
+#include <pith/pull.h>
 #include <pith/time.h>
 
 #define SLOT_BYTES (64u << 20)
@@ -225,4 +226,15 @@ void health_alive(void)
 void health_network(bool (*is_up)(void))
 {
 	(void)is_up;
+}
+
+/* Nothing is fetched. */
+int pull_start(void)
+{
+	return -ENOENT;
+}
+
+void pull_status(struct pull_status *s)
+{
+	*s = (struct pull_status){.on = false};
 }
