@@ -892,10 +892,16 @@ void powercut_run(const struct scenario *s, const struct sweep *how)
 	memset(&place, 0, sizeof(place));
 	make_card(m);
 	cut_disk = &m->disk;
-	m->stable = s->slot[0] != NONE ? s->slot[0] : s->slot[1];
+	m->stable =
+	    MIN((unsigned int)s->slot[0], (unsigned int)s->slot[1]); /* the older; not NONE */
 	m->stable_maybe = m->trial = m->trial_maybe = m->trial_ended = NONE;
-	m->verified[m->stable] = m->confirmed[m->stable] = true;
-	m->floor = images[V1_0].version;
+	m->confirmed[m->stable] = true;
+	for (int i = 0; i < 2; i++) {
+		if (s->slot[i] != NONE)
+			m->verified[s->slot[i]] = true;
+	}
+	m->state_lost = s->state_lost;
+	m->floor = s->state_lost ? 0 : images[V1_0].version;
 	m->uboot_failures = s->uboot_fails;
 	cut_hook = operation_done;
 	m->wants = s->updates;

@@ -43,11 +43,34 @@ SCENARIO(one_slot, .slot = {V1_0, NONE}, .updates = {V1_1, NONE});
 SCENARIO(active_is_empty, .slot = {NONE, V1_0}, .updates = {V1_1, NONE});
 SCENARIO(uboot_fails, .slot = {NONE, V1_0}, .updates = {V1_1, NONE}, .uboot_fails = true);
 SCENARIO(no_state, NEW_CARD, .updates = {V1_1, NONE}, .state_lost = true);
+SCENARIO(no_state_at_all, NEW_CARD, .updates = {V1_1, NONE}, .state_lost = true,
+         .uboot_fails = true);
+SCENARIO(no_state_and_two, .slot = {V1_0, V1_1}, .updates = {V1_2, NONE}, .state_lost = true);
+SCENARIO(no_state_and_a_bad_one, .slot = {V1_1, V1_0}, .updates = {V1_2, NONE}, .state_lost = true,
+         .character[V1_1] = MUTE);
 
 static const struct scenario *const scenarios[] = {
-    &update,        &two_updates, &panics,        &hangs,    &mute,          &exits,
-    &offline,       &decays,      &good_then_bad, &gives_up, &bad_then_good, &decays_in_between,
-    &damaged_later, &one_slot,    &both_decay,    &no_state, &uboot_fails,   &active_is_empty,
+    &update,
+    &two_updates,
+    &panics,
+    &hangs,
+    &mute,
+    &exits,
+    &offline,
+    &decays,
+    &good_then_bad,
+    &gives_up,
+    &bad_then_good,
+    &decays_in_between,
+    &damaged_later,
+    &one_slot,
+    &both_decay,
+    &no_state,
+    &no_state_at_all,
+    &no_state_and_two,
+    &no_state_and_a_bad_one,
+    &uboot_fails,
+    &active_is_empty,
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
