@@ -27,6 +27,8 @@ CASES = {
     "verified-without-a-flush": (
         "ota", "if (block_flush(slots_disk()->dev))\n\t\treturn disk_failed(\"writing\", file_bytes);",
         "", "believing", "mixed"),
+    "nothing-is-flushed": (
+        "block", "err = dev->flush(dev);", "err = 0;", "", "bricks"),
     "begun-with-prev": (
         "ota", "if (s->act == slots_running() && s->try == 0 && s->prev == 0)",
         "if (s->act == slots_running() && s->try == 0)", "", "broken"),
