@@ -172,6 +172,23 @@ def test_a_trial_on_a_disk_that_takes_no_state_is_not_begun(card, tmp_path):
         expect_status(m, running="A", active="A", trial=0)
 
 
+def test_a_trial_whose_disk_fails_ends_on_the_image_before(card):
+    """U-Boot can still count it, and that is the last write that the disk takes."""
+    card.stage(update_file("1.1.0"))
+    options = ["-blockdev", f"driver=file,node-name=card-file,filename={card.path}",
+               "-blockdev", "driver=blkdebug,node-name=card-debug,image=card-file,"
+               "set-state.0.event=write_aio,set-state.0.state=1,set-state.0.new_state=2,"
+               "inject-error.0.event=write_aio,inject-error.0.state=2,inject-error.0.iotype=write",
+               "-blockdev", "driver=raw,node-name=card,file=card-debug",
+               "-device", "virtio-blk-device,drive=card"]
+    with machine(card, disk_options=options, devices=VIRTUAL_TIME) as m:
+        expect_status(m, running="B", active="A", trial=1)
+        m.expect("^not confirmed\n")
+        m.expect("PITH: the state cannot be written\n")
+        expect_status(m, running="A", active="A", trial=0)
+    assert state(card, left="2", **{"try": "B"}) is True
+
+
 # --- A state that is lost --------------------------------------------------------------------------
 
 def lose_the_state(card):
