@@ -49,7 +49,7 @@ setup := $(or $(if $(filter keys uboot fit update ota sdcard flash,$(MAKECMDGOAL
 	$(if $(filter run debug deps dtbs,$(MAKECMDGOALS)),setup))
 
 # These build no app, so they need none.
-other_goals := help setup new test test-powercut test-bad-images test-host host-tests list-host-tests test-static test-target test-system bench \
+other_goals := help setup new test test-powercut test-bad-images test-host host-tests list-host-tests test-static test-target test-system bench bench-linux \
 	format lint dtbs deps clean distclean keys uboot demo-ota build/host/% build/deps/% build/uboot/%
 
 ifneq ($(filter-out $(other_goals),$(or $(MAKECMDGOALS),image)),)

@@ -6,8 +6,10 @@ Boots the images that `make bench` has built, under QEMU with a counter of instr
 in a network namespace of its own with a tap device between host (10.0.0.1) and guest (10.0.0.2).
 The namespace lives as long as this process, so nothing is left behind.
 
+Then does the same with the same programs on a minimal Linux, if `make bench-linux` has built it.
+
 Prints a table beside the figures kept in docs/performance.md, red where a figure that repeats
-exactly has become worse by more than 3 %; writes build/bench/bench.json, and build/bench/<figure>.txt,
+exactly has become worse by more than 3 %; writes build/bench.json, and build/bench/<figure>.txt,
 where the instructions of a figure went, by function.
 
     tests/bench/bench.py           measure and compare
@@ -36,6 +38,7 @@ DOC = ROOT / "docs/performance.md"
 GUEST, HOST, MAC = "10.0.0.2", "10.0.0.1", "52:54:00:12:34:56"
 REQUEST = f"GET / HTTP/1.1\r\nHost: {GUEST}\r\n\r\n".encode()
 WORSE = 1.03
+MEMORIES = range(5, 65)    # MiB; QEMU refuses less
 SETTLED_S = 12    # after boot: IPv6 has given up on routers, receive buffers have been made
 
 # The seed fixes the random place.
@@ -43,6 +46,10 @@ SEED = ["-seed", "1"]
 NET = ["-netdev", "tap,id=net0,ifname=tap0,script=no,downscript=no",
        "-device", f"virtio-net-device,netdev=net0,mac={MAC}", "-device", "virtio-rng-device"]
 ADDRESS = f"ip={GUEST}::{HOST}:255.255.255.0"
+
+LINUX = OUT / "linux"
+LINUX_IMAGE = LINUX / "arch/arm64/boot/Image"
+LINUX_ARGS = "quiet panic=-1"
 
 
 # --- The namespace ----------------------------------------------------------------------------
@@ -83,20 +90,26 @@ class Symbols:
     def offset(self, name):
         return self._starts[self._names.index(name)]
 
+    def count(self, name, counts):
+        """How often a function was called."""
+        return counts.at[self.offset(name) // 4]
+
     def name(self, offset):
         return self._names[max(0, bisect.bisect(self._starts, offset) - 1)]
 
 
 class Counts:
-    """What count.c's struct counters held at one moment."""
+    """What count.c's struct counters held at one moment, and the frames that tap0 had handed over."""
 
-    def __init__(self, values):
+    def __init__(self, values, frames):
         self.instructions, self.waits = values[0], values[1]
         self.entered_at, self.at = values[2:16], values[16:]
+        self.frames = frames
 
     def __sub__(self, earlier):
         difference = [self.instructions - earlier.instructions, self.waits - earlier.waits]
-        return Counts(difference + [0] * 14 + [a - b for a, b in zip(self.at, earlier.at)])
+        return Counts(difference + [0] * 14 + [a - b for a, b in zip(self.at, earlier.at)],
+                      self.frames - earlier.frames)
 
     def by_function(self, symbols):
         functions = collections.Counter()
@@ -107,19 +120,40 @@ class Counts:
         return functions
 
 
+def frames_to_guest():
+    said = subprocess.check_output(["ip", "-json", "-stats", "link", "show", "dev", "tap0"])
+    return json.loads(said)[0]["stats64"]["tx"]["packets"]
+
+
 class Machine(Qemu):
     """A booted image and its counters."""
 
+    system = "Pith"
     watched = ("_start", "kernel_main", "main")
 
-    def __init__(self, app, memory="128M", net=True):
-        folder = ROOT / "build" / app
-        self.symbols = Symbols(folder / "image.elf")
+    def __init__(self, app, memory="128M", net=True, counted=True):
         self._path = OUT / f"counters.{os.getpid()}"
-        plugin = f"{OUT}/count.so,counters={self._path},image={folder}/Image" + "".join(
-            f",watch={self.symbols.offset(name)}" for name in self.watched)
-        super().__init__(image=folder / "Image", memory=memory, append=ADDRESS if net else "",
-                         devices=["-plugin", plugin, "-no-reboot", *SEED, *(NET if net else [])])
+        kernel, elf, options = self.files(app)
+        self.symbols = Symbols(elf)
+        if counted:
+            # Linux's programs are counted at their offsets in the ELF file, which are their addresses.
+            image = kernel if self.system == "Pith" else elf
+            options += ["-plugin", f"{OUT}/count.so,counters={self._path},image={image}" + "".join(
+                f",watch={self.symbols.offset(name)}" for name in self.watched)]
+        super().__init__(image=kernel, memory=memory, append=self.bootargs(net),
+                         devices=[*options, "-no-reboot", *SEED, *(NET if net else [])])
+
+    def files(self, app):
+        """What to boot, the program in it, and more options."""
+        folder = ROOT / "build" / app
+        return folder / "Image", folder / "image.elf", []
+
+    def bootargs(self, net):
+        return ADDRESS if net else ""
+
+    @staticmethod
+    def image_bytes(app):
+        return (ROOT / f"build/{app}/Image").stat().st_size
 
     def __exit__(self, *exception):
         super().__exit__(*exception)
@@ -127,11 +161,31 @@ class Machine(Qemu):
 
     def counts(self):
         with open(self._path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
-            return Counts(array.array("Q", m[:]).tolist())
+            return Counts(array.array("Q", m[:]).tolist(), frames_to_guest())
+
+    def reached_main(self, counts):
+        return counts.entered_at[self.watched.index("main")]
 
     def serve(self):
         """Wait until it serves."""
         self.expect(r"^(serving|web: listening)")
+
+
+class LinuxMachine(Machine):
+    """The minimal Linux with one program, its /init."""
+
+    system = "Linux"
+    watched = ("main",)
+
+    def files(self, app):
+        return LINUX_IMAGE, LINUX / app, ["-initrd", f"{LINUX}/{app}.cpio"]
+
+    def bootargs(self, net):
+        return f"{LINUX_ARGS} {ADDRESS}:::off" if net else LINUX_ARGS
+
+    @staticmethod
+    def image_bytes(app):
+        return sum(f.stat().st_size for f in (LINUX_IMAGE, LINUX / f"{app}.cpio"))
 
 
 # --- What clients do --------------------------------------------------------------------------
@@ -143,7 +197,7 @@ def connect(port=80):
 
 
 def request(s):
-    """One request, its answer read to the end."""
+    """One request; its answer, read to the end."""
     s.sendall(REQUEST)
     answer = b""
     while not (m := re.search(rb"(?i)content-length: (\d+)\r\n(?s:.*?)\r\n\r\n", answer)) or \
@@ -152,6 +206,7 @@ def request(s):
         assert more, f"connection closed after {answer!r}"
         answer += more
     assert answer.startswith(b"HTTP/1.1 200 "), answer
+    return answer
 
 
 def requests(count):
@@ -163,12 +218,18 @@ def requests(count):
     return count
 
 
-def wrk(seconds):
-    yield
+def run_wrk(seconds):
+    """Requests, and requests a second."""
     said = subprocess.run(["wrk", "-t1", "-c16", f"-d{seconds}s", f"http://{GUEST}/"],
                           capture_output=True, text=True, check=True).stdout
     assert "Socket errors" not in said and "Non-2xx" not in said, said
-    return int(re.search(r"(\d+) requests in", said)[1])
+    return int(re.search(r"(\d+) requests in", said)[1]), \
+        float(re.search(r"Requests/sec: +([\d.]+)", said)[1])
+
+
+def wrk(seconds):
+    yield
+    return run_wrk(seconds)[0]
 
 
 def connections(count):
@@ -214,19 +275,21 @@ def echoes(count):
 
 # --- Figures ----------------------------------------------------------------------------------
 
-figures = {}
+figures = {"Pith": {}, "Linux": {}}
 
 
-def figure(name, value, digits=0):
-    figures[name] = round(value, digits) if digits else round(value)
-    print(f"  {name}: {figures[name]}", flush=True)
+def figure(system, name, value, digits=0):
+    value = round(value, digits) if digits else round(value)
+    figures[system][name] = value
+    print(f"  {system}, {name}: {value}", flush=True)
 
 
-def write_profile(key, counts, symbols, units):
+def write_profile(system, key, counts, symbols, units):
     total = max(1, counts.instructions)
     lines = [f"{n / units:12.2f} {100 * n / total:5.1f} %  {function}"
              for function, n in counts.by_function(symbols).most_common() if n]
-    (OUT / f"{key}.txt").write_text("\n".join(lines) + "\n")
+    name = key if system == "Pith" else f"linux-{key}"
+    (OUT / f"{name}.txt").write_text("\n".join(lines) + "\n")
 
 
 def spent_on(machine, work):
@@ -242,11 +305,21 @@ def spent_on(machine, work):
 
 
 def measure(machine, key, name, work, *arguments, digits=0):
-    """Instructions per unit of work: the median of three times."""
+    """Instructions per unit of work: the median of three times, which is returned."""
     runs = [spent_on(machine, work(*arguments)) for _ in range(3)]
     spent, units = sorted(runs, key=lambda run: run[0].instructions / run[1])[1]
-    write_profile(key, spent, machine.symbols, units)
-    figure(name, spent.instructions / units, digits)
+    write_profile(machine.system, key, spent, machine.symbols, units)
+    figure(machine.system, name, spent.instructions / units, digits)
+    return spent, units
+
+
+def measure_sharing(machine, spent, units):
+    """What explains wrk's figure: how much each interrupt and each wake-up found to do."""
+    figure(machine.system, "requests per wake-up, wrk -c16",
+           units / machine.symbols.count("epoll_wait", spent), 2)
+    if machine.system == "Pith":    # Linux's kernel is not counted by function
+        figure(machine.system, "frames per interrupt, wrk -c16",
+               spent.frames / machine.symbols.count("irq_entry", spent), 2)
 
 
 def measure_idle(machine, seconds):
@@ -256,38 +329,49 @@ def measure_idle(machine, seconds):
         before = machine.counts()
         time.sleep(seconds)
         spent = machine.counts() - before
-    write_profile("idle", spent, machine.symbols, seconds)
-    figure("idle, a second", spent.instructions / seconds)
+    write_profile(machine.system, "idle", spent, machine.symbols, seconds)
+    figure(machine.system, "idle, a second", spent.instructions / seconds)
 
 
-def measure_hello():
-    with Machine("hello", net=False) as machine:
+def measure_hello(kind):
+    with kind("hello", net=False) as machine:
         machine.wait()
         counts = machine.counts()
-        write_profile("hello", counts, machine.symbols, 1)
-        figure("reset to main(), hello", counts.entered_at[2])
+    write_profile(kind.system, "hello", counts, machine.symbols, 1)
+    figure(kind.system, "reset to main(), hello", machine.reached_main(counts))
 
 
-def measure_first_response(app):
+def measure_first_response(kind, app):
     """The median of five: when exactly the host's packets come makes a difference."""
     boots = []
     for _ in range(5):
-        with Machine(app) as machine:
+        with kind(app) as machine:
             machine.serve()
             with connect() as s:
                 request(s)
             boots.append(machine.counts())
     counts = sorted(boots, key=lambda c: c.instructions)[2]
-    write_profile(f"boot-{app}", counts, machine.symbols, 1)
-    figure(f"reset to first HTTP response, {app}", counts.instructions)
+    write_profile(kind.system, f"boot-{app}", counts, machine.symbols, 1)
+    figure(kind.system, f"reset to first HTTP response, {app}", counts.instructions)
 
 
-def measure_server():
-    with Machine("server") as machine:
+def check_answer():
+    """The answer that others' servers were measured with."""
+    head = (b"HTTP/1.1 200 OK\r\nServer: b\r\nContent-Type: text/plain\r\n"
+            b"Content-Length: 28\r\nConnection: keep-alive\r\n\r\n")
+    with connect() as s:
+        answer = request(s)
+    assert answer == head + b"x" * 27 + b"\n", answer
+
+
+def measure_server(kind):
+    with kind("server") as machine:
         machine.serve()
+        check_answer()
         time.sleep(SETTLED_S)
         measure(machine, "request", "keep-alive request, 1 connection", requests, 2000)
-        measure(machine, "request-wrk", "keep-alive request, wrk -c16", wrk, 3)
+        measure_sharing(machine, *measure(machine, "request-wrk", "keep-alive request, wrk -c16",
+                                          wrk, 3))
         measure(machine, "connection", "new connection and request", connections, 300)
         measure(machine, "tcp-in", "TCP in, a byte", send, 16, digits=3)
         measure(machine, "tcp-out", "TCP out, a byte", receive, 16, digits=3)
@@ -295,10 +379,20 @@ def measure_server():
         measure_idle(machine, 20)
 
 
-def serves(app, mib):
+def measure_rates():
+    """Requests a second by the clock, uncounted, in turns because others use this machine, too."""
+    best = collections.Counter()
+    for kind in [Machine, LinuxMachine] * 3:
+        with kind("server", counted=False) as machine:
+            machine.serve()
+            best[kind] = max(best[kind], run_wrk(3)[1])
+    figure("Pith", "requests/s, wrk -c16, relative to Linux", best[Machine] / best[LinuxMachine], 2)
+
+
+def serves(kind, app, mib):
     """Does it boot and serve with so much memory?"""
     try:
-        with Machine(app, memory=f"{mib}M") as machine:
+        with kind(app, memory=f"{mib}M") as machine:
             machine.serve()
             with connect() as s:
                 request(s)
@@ -307,40 +401,91 @@ def serves(app, mib):
         return False
 
 
-def measure_memory(app):
-    figure(f"smallest -m that serves HTTP, MiB, {app}",
-           next(mib for mib in range(5, 65) if serves(app, mib)))
+def measure_memory(kind, app):
+    enough = bisect.bisect_left(MEMORIES, True, key=lambda mib: serves(kind, app, mib))
+    figure(kind.system, f"smallest -m that serves HTTP, MiB, {app}", MEMORIES[enough])
 
 
-def measure_images():
-    for app in ("hello", "server", "web"):
-        figure(f"bytes of the image, {app}", (ROOT / f"build/{app}/Image").stat().st_size)
+def measure_images(kind, apps):
+    for app in apps:
+        figure(kind.system, f"bytes of the image, {app}", kind.image_bytes(app))
+
+
+# --- Latencies --------------------------------------------------------------------------------
+
+# A nanosecond of the guest's time is an instruction, and a tick of its counter.
+VIRTUAL_TIME = ["-icount", "shift=0,sleep=off"]
+LATENCY_CPU = "cortex-a72,cntfrq=1000000000"
+
+
+class LatencyMachine(Qemu):
+    def __init__(self, load):
+        super().__init__(image=ROOT / "build/latency/Image", cpu=LATENCY_CPU,
+                         append=f"{ADDRESS} load" if load else "",
+                         devices=[*VIRTUAL_TIME, "-no-reboot", *SEED, *(NET if load else [])])
+
+
+def send_until_it_ends(machine):
+    """Datagrams to echo, up to 16 on their way."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(0.05)
+        s.connect((GUEST, 7))
+        while machine.running():
+            try:
+                for _ in range(16):
+                    s.send(bytes(64))
+                for _ in range(16):
+                    s.recv(2048)
+            except OSError:
+                pass    # lost, or it has ended
+
+
+def measure_latencies():
+    with LatencyMachine(load=False) as machine:
+        assert machine.wait() == 0, machine.output
+    for what, median in re.findall(r"(?m)^(.+): median (\d+), worst", machine.output):
+        figure("Pith", what, int(median))
+    with LatencyMachine(load=True) as machine:
+        machine.expect("^echoing")
+        send_until_it_ends(machine)
+        assert machine.wait() == 0, machine.output
+    for what, median, worst in re.findall(r"(?m)^(.+): median (\d+), worst (\d+)", machine.output):
+        figure("Pith", f"{what}, loaded, median", int(median))
+        figure("Pith", f"{what}, loaded, worst", int(worst))
+    print("  " + machine.expect("^meanwhile.*")[0])
 
 
 # --- The table --------------------------------------------------------------------------------
 
 # What hangs on the host's timing, and so does not repeat within the limit.
 VARIES = {"keep-alive request, wrk -c16", "new connection and request", "idle, a second",
-          "TCP in, a byte", "TCP out, a byte", "reset to first HTTP response, web"}
+          "TCP in, a byte", "TCP out, a byte", "reset to first HTTP response, web",
+          "requests per wake-up, wrk -c16", "frames per interrupt, wrk -c16",
+          "requests/s, wrk -c16, relative to Linux"}
+
+
+def repeats(name):
+    return name not in VARIES and "loaded" not in name
 
 
 def kept_rows():
-    """{figure: [kept, must, aim]} of the table in docs/performance.md."""
+    """{figure: [kept, must, aim, Linux's]} of the table in docs/performance.md."""
     number = r"\s*([\d.,]*)\s*\|"
-    rows = re.findall(rf"(?m)^\| ([^|]+?) \|{number}{number}{number}", DOC.read_text())
+    rows = re.findall(rf"(?m)^\| ([^|]+?) \|{number}{number}{number}{number}", DOC.read_text())
     return {row[0]: [cell.replace(",", "") for cell in row[1:]] for row in rows}
 
 
 def print_table():
     rows, worse = kept_rows(), []
-    print(f"\n{'':44}{'now':>11}{'kept':>11}{'change':>9}{'must':>9}{'aim':>9}")
-    for name, value in figures.items():
-        kept, must, aim = rows.get(name, ["", "", ""])
+    print(f"\n{'':48}{'now':>9}{'kept':>9}{'change':>9}{'must':>9}{'aim':>9}{'Linux':>12}")
+    for name, value in figures["Pith"].items():
+        kept, must, aim, _ = rows.get(name, [""] * 4)
         change, red = "", False
         if kept:
             change = f"{100 * (value / float(kept) - 1):+.1f} %" if float(kept) else ""
-            red = value > WORSE * float(kept) and name not in VARIES
-        line = f"{name:44}{value:>11}{kept:>11}{change:>9}{must:>9}{aim:>9}"
+            red = value > WORSE * float(kept) and repeats(name)
+        linux = figures["Linux"].get(name, "")
+        line = f"{name:48}{value:>9}{kept:>9}{change:>9}{must:>9}{aim:>9}{linux:>12}"
         print(f"\033[31m{line}\033[0m" if red else line)
         worse += [name] * red
     return worse
@@ -348,8 +493,11 @@ def print_table():
 
 def keep_figures():
     text = DOC.read_text()
-    for name, value in figures.items():
+    for name, value in figures["Pith"].items():
         text = re.sub(rf"(?m)^(\| {re.escape(name)} \|)[^|]*", rf"\1 {value:,} ", text)
+    for name, value in figures["Linux"].items():
+        text = re.sub(rf"(?m)^(\| {re.escape(name)} \|(?:[^|]*\|){{3}})[^|]*", rf"\1 {value:,} ",
+                      text)
     DOC.write_text(text)
 
 
@@ -357,14 +505,24 @@ def main():
     enter_namespace()
     OUT.mkdir(parents=True, exist_ok=True)
     make_tap()
-    measure_hello()
-    measure_first_response("web")
-    measure_first_response("server")
-    measure_server()
-    measure_memory("server")
-    measure_memory("web")
-    measure_images()
-    (OUT / "bench.json").write_text(json.dumps(figures, indent=1) + "\n")
+    measure_hello(Machine)
+    measure_first_response(Machine, "web")
+    measure_first_response(Machine, "server")
+    measure_server(Machine)
+    measure_memory(Machine, "server")
+    measure_memory(Machine, "web")
+    measure_images(Machine, ["hello", "server", "web"])
+    measure_latencies()
+    if LINUX_IMAGE.exists():
+        measure_hello(LinuxMachine)
+        measure_first_response(LinuxMachine, "server")
+        measure_server(LinuxMachine)
+        measure_memory(LinuxMachine, "server")
+        measure_images(LinuxMachine, ["hello", "server"])
+        measure_rates()
+    else:
+        print("No Linux to compare with: `make bench-linux` builds it, once")
+    (ROOT / "build/bench.json").write_text(json.dumps(figures, indent=1) + "\n")
     worse = print_table()
     if "--keep" in sys.argv:
         keep_figures()
