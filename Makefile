@@ -35,6 +35,7 @@ obj     := $(build)/obj
 
 # What an app.mk may say, and what holds when it does not. SRCS and FILES are relative to its folder.
 FEATURES :=
+OMIT     :=
 FILES    :=
 CFLAGS   :=
 SRCS     := $(patsubst $(app_dir)/%,%,$(wildcard $(app_dir)/*.c))
@@ -68,6 +69,8 @@ endif
 endif
 unknown := $(filter-out $(features),$(FEATURES))
 $(if $(unknown),$(error $(app_dir)/app.mk: unknown in FEATURES: $(unknown). There are: $(features)))
+unknown := $(filter-out $(omissible),$(OMIT))
+$(if $(unknown),$(error $(app_dir)/app.mk: unknown in OMIT: $(unknown). There are: $(omissible)))
 $(if $(SRCS),,$(error There is no .c file in $(app_dir)))
 $(if $(setup)$(shell command -v python3),,$(error python3 is not installed: `make setup` installs \
 	what is missing))

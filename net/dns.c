@@ -116,7 +116,7 @@ static int own_targets(int family, bool passive, struct target t[TARGETS_MAX])
 		t[count].family = AF_INET;
 		t[count++].v4.s_addr = htonl(passive ? INADDR_ANY : INADDR_LOOPBACK);
 	}
-	if (family != AF_INET) {
+	if (family != AF_INET && net_has_ipv6) {
 		t[count].family = AF_INET6;
 		t[count++].v6 = passive ? in6addr_any : in6addr_loopback;
 	}
@@ -134,7 +134,7 @@ static int dns_targets(const char *name, int family, struct target t[TARGETS_MAX
 			t[count++] = (struct target){.family = AF_INET,
 			                             .v4.s_addr = ip_2_ip4(&address)->addr};
 	}
-	if (family != AF_INET && error != EAI_AGAIN) {
+	if (family != AF_INET && net_has_ipv6 && error != EAI_AGAIN) {
 		int error6 = ask(name, LWIP_DNS_ADDRTYPE_IPV6, &address);
 
 		if (error6 == 0) {
@@ -234,7 +234,8 @@ static int check_hints(const struct addrinfo *h)
 
 	if (h->ai_flags & ~known)
 		return EAI_BADFLAGS;
-	if (h->ai_family != AF_UNSPEC && h->ai_family != AF_INET && h->ai_family != AF_INET6)
+	if (h->ai_family != AF_UNSPEC && h->ai_family != AF_INET &&
+	    !(h->ai_family == AF_INET6 && net_has_ipv6))
 		return EAI_FAMILY;
 	if (h->ai_socktype && h->ai_socktype != SOCK_STREAM && h->ai_socktype != SOCK_DGRAM)
 		return EAI_SOCKTYPE;

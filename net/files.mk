@@ -9,12 +9,11 @@ lwip_objs := core/def.o core/inet_chksum.o core/ip.o core/netif.o core/pbuf.o co
 	core/tcp.o core/tcp_in.o core/tcp_out.o core/udp.o \
 	core/ipv4/dhcp.o core/ipv4/icmp.o core/ipv4/igmp.o core/ipv4/ip4_addr.o \
 	core/ipv4/ip4_frag.o \
-	core/ipv6/ethip6.o core/ipv6/icmp6.o core/ipv6/inet6.o core/ipv6/ip6.o core/ipv6/ip6_addr.o \
-	core/ipv6/ip6_frag.o core/ipv6/mld6.o core/ipv6/nd6.o \
-	netif/ethernet.o
+	core/ipv6/inet6.o core/ipv6/ip6_addr.o netif/ethernet.o
 lwip_objs := $(lwip_objs:%=$(lwip)/src/%)
+ipv6_objs := net/ipv6.o $(addprefix $(lwip)/src/core/ipv6/,ethip6.o icmp6.o ip6.o ip6_frag.o mld6.o nd6.o)
 
-obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs)
+obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs) $(if $(FEAT_IPV6),$(ipv6_objs),net/without_ipv6.o)
 deps-$(FEAT_NET) += lwip
 
 # What runs for every packet.
@@ -23,7 +22,7 @@ net_hot  := checksum.o memory.o netif.o random.o segment.o shortcut.o siphash.o 
 lwip_hot := core/inet_chksum.o core/ip.o core/pbuf.o core/tcp.o core/tcp_in.o core/tcp_out.o core/udp.o \
 	core/ipv6/ip6.o netif/ethernet.o
 $(net_hot:%=$(obj)/net/%) $(lwip_hot:%=$(obj)/$(lwip)/src/%): optimize := -O2
-$(obj)/net/%.o $(lwip_objs:%=$(obj)/%): includes += -Inet -I$(lwip)/src/include -I$(lwip)/src
+$(obj)/net/%.o $(addprefix $(obj)/,$(lwip_objs) $(ipv6_objs)): includes += -Inet -I$(lwip)/src/include -I$(lwip)/src
 # An app may use lwIP's raw API (pith/net.h).
 $(obj)/app/%.o: includes += $(if $(FEAT_NET),-isystem net -isystem $(lwip)/src/include)
 

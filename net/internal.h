@@ -21,6 +21,9 @@
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
 
+/* False for an app that omits IPv6: net/without_ipv6.c instead of net/ipv6.c. */
+extern const bool net_has_ipv6;
+
 /* --- core.c ---------------------------------------------------------------------------------- */
 
 /* Frames are queued at a device that has not been told. */

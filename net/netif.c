@@ -422,8 +422,10 @@ static void port_configure(struct port *port)
 	const struct ip_config *c = &ip_config;
 	struct netif *netif = &port->netif;
 
-	netif_create_ip6_linklocal_address(netif, 1);
-	netif_set_ip6_autoconfig_enabled(netif, 1);
+	if (net_has_ipv6) {
+		netif_create_ip6_linklocal_address(netif, 1);
+		netif_set_ip6_autoconfig_enabled(netif, 1);
+	}
 	netif_set_up(netif);
 	if (port->dev->link_up)
 		netif_set_link_up(netif);

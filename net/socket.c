@@ -318,7 +318,7 @@ static int do_socket(int family, int type, int protocol)
 	const struct sock_ops *ops = ops_of(type & ~flags, protocol);
 	struct sock *s;
 
-	if (family != AF_INET && family != AF_INET6)
+	if (family != AF_INET && !(family == AF_INET6 && net_has_ipv6))
 		return -EAFNOSUPPORT;
 	if (!ops)
 		return -EPROTONOSUPPORT;

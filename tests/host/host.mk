@@ -112,7 +112,7 @@ siphash_CFLAGS   := -Inet
 HOST_TESTS     += sockets
 sockets_SRCS   := tests/host/parallel.c tests/host/sockets_program.c \
 	$(addprefix kernel/,epoll.c fd.c netdev.c pipe.c poll.c rw.c) \
-	$(patsubst %,net/%,$(filter-out core.c hostent.c,$(net_objs:.o=.c))) $(lwip_objs:.o=.c)
+	$(patsubst %,net/%,$(filter-out core.c hostent.c,$(net_objs:.o=.c))) $(lwip_objs:.o=.c) $(ipv6_objs:.o=.c)
 sockets_CFLAGS := $(posix_names) $(foreach f,socket socketpair bind listen accept accept4 connect \
 	send sendto sendmsg recv recvfrom recvmsg shutdown getsockname getpeername getsockopt \
 	setsockopt sockatmark getaddrinfo freeaddrinfo gai_strerror getnameinfo \
