@@ -174,13 +174,15 @@ image: $(build)/Image
 # picolibc's printf without doubles is a third as large. Only an app can have any: we print none.
 printf = $(if $(shell tools/doubles $(SRCS:%.c=$(obj)/app/%.o)),,-Wl$(comma)--defsym=vfprintf=__i_vfprintf)
 
-# Large FILES may put the data out of reach of the cheap workaround (cross.mk).
+# Large FILES may put the data out of reach of the cheap workaround (cross.mk), and ld 2.40 crashes in it
+# when it has to work around 835769, too (as in picolibc's strtol): then the other one, 8 KB larger.
 link = $(CC) $(call link_flags,$(1)) $(printf) -Wl,-T,arch-aarch64/image.lds -Wl,-Map,$(build)/image.map \
 	-o $@ $(objs) $(libs)
 
 $(build)/image.elf: $(objs) arch-aarch64/image.lds $(lists)
 	$(call say,LINK,$@)
-	$(Q)$(call link,adr) 2>/dev/null || $(call link,full)
+	$(Q)$(call link,adr) 2>$(build)/link.log || { printf '  %-8s%s\n' RELINK '$@: see link.log beside it'; \
+		$(call link,full); }
 
 $(build)/Image: $(build)/image.elf tools/image
 	$(call say,IMAGE,$@)

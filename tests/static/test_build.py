@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import urllib.request
 
 import pytest
 from build import ROOT, build, git_files, make
@@ -110,6 +111,40 @@ def test_no_dependency_file_names_a_foreign_path(name):
 def test_a_foreign_path_would_be_seen():
     text = "build/x.o: kernel/main.c \\\n /usr/aarch64-linux-gnu/include/stdio.h kernel/include/pith/log.h\n"
     assert foreign(text, ROOT) == ["/usr/aarch64-linux-gnu/include/stdio.h"]
+
+
+def test_an_app_without_ipv6_has_none_of_it_and_serves_ipv4(app):
+    folder = app("four", "FEATURES := net http\nOMIT := ipv6", {"main.c": """
+#include <pith/http.h>
+#include <stdio.h>
+
+static int hello(struct http_request *rq)
+{
+	http_printf(rq, "Hello\\n");
+	return http_reply(rq, 200, "text/plain");
+}
+
+int main(void)
+{
+	static const struct http_route routes[] = {{.path = "/", .respond = hello}, {}};
+	struct http_server *server = http_open(&(struct http_config){.port = 80, .routes = routes});
+
+	printf("serving\\n");
+	while (server && http_step(server, -1) == 0)
+		;
+	return 1;
+}
+""".replace("\\\\n", "\\n")})
+    with Qemu(image=build(folder) / "Image", net=True) as machine:
+        machine.expect("^serving$")
+        with urllib.request.urlopen(f"http://127.0.0.1:{machine.port()}/", timeout=60) as answer:
+            assert answer.read() == b"Hello\n"
+        assert "fe80" not in machine.output
+    assert not [o for o in linked_objects(built(folder)) if re.search("nd6|mld6|ip6_frag", o)]
+
+
+def test_an_unknown_omission_is_an_error(app):
+    assert "unknown in OMIT: ipv5" in make(f"APP={app('five', 'OMIT := ipv5')}").stdout
 
 
 PRINTS = {    # without a double anywhere; one that only reads a double from memory and passes it on
