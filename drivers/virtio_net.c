@@ -177,6 +177,7 @@ static unsigned int rx_post_fresh(struct virtio_net *n)
 		struct rx_buffer *b = &n->rx_buffers[n->rx_fresh];
 
 		b->nb.dev = &n->dev;
+		b->nb.headroom_bytes = (uint8_t)n->header_bytes;
 		b->start = n->rx_memory + (size_t)n->rx_fresh * RX_BUFFER_BYTES + n->rx_pad;
 		if (rx_post(n, b) < 0)
 			break;
@@ -427,6 +428,27 @@ static void copy_together(struct virtio_net *n, struct vq_piece *pieces, unsigne
 	pieces[0] = (struct vq_piece){start, bytes};
 }
 
+/*
+ * A frame in one piece with room for the header in front of it: one descriptor, for a device that does
+ * not insist on two (section 5.1.6.6).
+ */
+static bool tx_is_simple(const struct virtio_net *n, const struct netdev_tx *tx)
+{
+	return tx->frag_count == 1 && tx->headroom_bytes >= sizeof(struct net_header) &&
+	       n->header_bytes == sizeof(struct net_header) &&
+	       (n->vdev->features & (VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT));
+}
+
+static void transmit_simple(struct virtio_net *n, const struct netdev_tx *tx)
+{
+	struct net_header *header = (struct net_header *)(uintptr_t)tx->frags[0].data - 1;
+
+	fill_header(header, tx);
+	vq_add_out(&n->tx, header, (uint32_t)sizeof(*header) + tx->frags[0].bytes, tx->cookie);
+	n->dev.stats.tx_frames++;
+	n->dev.stats.tx_bytes += tx->frags[0].bytes;
+}
+
 static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
 {
 	struct virtio_net *n = to_net(dev);
@@ -441,6 +463,10 @@ static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
 		return -EMSGSIZE;
 	if (!vq_has_room(&n->tx, count) && !tx_make_room(n, count))
 		return dev->broken ? -ENETDOWN : -ENOBUFS;
+	if (tx_is_simple(n, tx)) {
+		transmit_simple(n, tx);
+		return 0;
+	}
 	bytes = gather(&pieces[1], tx);
 	if (n->tx_bounce) {
 		if (bytes > RX_BUFFER_BYTES)

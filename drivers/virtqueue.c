@@ -201,7 +201,8 @@ int vq_add(struct virtqueue *q, const struct vq_piece *pieces, unsigned int out_
 	return 0;
 }
 
-int vq_add_in(struct virtqueue *q, const void *data, uint32_t bytes, void *cookie)
+static inline int add_one(struct virtqueue *q, const void *data, uint32_t bytes, bool writable,
+                          void *cookie)
 {
 	uint16_t head;
 
@@ -209,10 +210,20 @@ int vq_add_in(struct virtqueue *q, const void *data, uint32_t bytes, void *cooki
 	if (q->free_count == 0)
 		return -ENOBUFS;
 	head = take_descriptor(q);
-	describe(&q->desc[head], &(struct vq_piece){data, bytes}, DESC_WRITE, 0);
+	describe(&q->desc[head], &(struct vq_piece){data, bytes}, writable ? DESC_WRITE : 0, 0);
 	q->slots[head].count = 1;
-	enter(q, head, bytes, cookie);
+	enter(q, head, writable ? bytes : 0, cookie);
 	return 0;
+}
+
+int vq_add_in(struct virtqueue *q, const void *data, uint32_t bytes, void *cookie)
+{
+	return add_one(q, data, bytes, true, cookie);
+}
+
+int vq_add_out(struct virtqueue *q, const void *data, uint32_t bytes, void *cookie)
+{
+	return add_one(q, data, bytes, false, cookie);
 }
 
 /* Section 2.7.13: descriptors and ring before the index, the index before the look at the event. */

@@ -355,10 +355,12 @@ bool port_service(struct port *port)
 	int count = 0;
 
 	dev->ops->reap(dev); /* first: lwIP does not touch a segment that the device may have */
+	if (dev->forwarder && dev->forwarder->resume(dev))
+		net_tx_pending = true;
 	while (count < RX_BATCH && (nb = dev->ops->receive(dev)) != NULL) {
 		if (!timers_alert)
 			timers_activity();
-		if (dev->claim && dev->claim(dev, nb))
+		if (dev->forwarder && dev->forwarder->claim(dev, nb))
 			net_tx_pending = true;
 		else
 			receive(port, nb);

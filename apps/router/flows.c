@@ -30,16 +30,6 @@ const char *const flow_class_names[FLOW_CLASSES] = {
 #define TTL_CHANGE  0xfffeu /* one off the TTL, the first byte of its word: ~1 */
 #define PORTS_TRIED 256     /* in a row, from a random one on */
 
-static uint64_t hash(const struct flows *t, const union flow_key *key)
-{
-	return sip15(t->key, key->word, 1, 3);
-}
-
-static bool same_key(const union flow_key *a, const union flow_key *b)
-{
-	return a->word[0] == b->word[0] && a->word[1] == b->word[1];
-}
-
 int flows_init(struct flows *t, unsigned int flow_max, const uint64_t keys[4])
 {
 	uint32_t chains = 1;
@@ -47,13 +37,13 @@ int flows_init(struct flows *t, unsigned int flow_max, const uint64_t keys[4])
 	while (chains < 2 * flow_max) /* as many as there can be ways */
 		chains *= 2;
 	*t = (struct flows){
-	    .key = {keys[0], keys[1]},
-	    .port_key = {keys[2], keys[3]},
 	    .chain = calloc(chains, sizeof(struct way *)),
 	    .chain_mask = chains - 1,
 	    .flow = malloc(flow_max * sizeof(struct flow)),
 	    .flow_max = flow_max,
 	};
+	sip_start(t->hash_start, keys);
+	sip_start(t->port_start, keys + 2);
 	list_init(&t->free);
 	for (int i = 0; i < FLOW_CLASSES; i++)
 		list_init(&t->by_age[i]);
@@ -73,7 +63,7 @@ void flows_free(struct flows *t)
 
 static void link_way(struct flows *t, struct way *w)
 {
-	struct way **chain = &t->chain[hash(t, &w->key) & t->chain_mask];
+	struct way **chain = flows_chain(t, w->key);
 
 	w->next = *chain;
 	*chain = w;
@@ -81,7 +71,7 @@ static void link_way(struct flows *t, struct way *w)
 
 static void unlink_way(struct flows *t, struct way *w)
 {
-	struct way **at = &t->chain[hash(t, &w->key) & t->chain_mask];
+	struct way **at = flows_chain(t, w->key);
 
 	while (*at != w)
 		at = &(*at)->next;
@@ -105,17 +95,12 @@ static struct flow *oldest(struct flows *t, enum flow_class class)
 	return list_empty(head) ? NULL : container_of(head->next, struct flow, by_age);
 }
 
-static bool is_over(const struct flow *f, uint32_t now_s)
-{
-	return now_s - f->touched_s > flow_class_s[f->class];
-}
-
 void flows_expire(struct flows *t, uint32_t now_s)
 {
 	struct flow *f;
 
 	for (int c = 0; c < FLOW_CLASSES; c++) {
-		while ((f = oldest(t, (enum flow_class)c)) != NULL && is_over(f, now_s)) {
+		while ((f = oldest(t, (enum flow_class)c)) != NULL && flow_is_over(f, now_s)) {
 			drop(t, f);
 			t->expired++;
 		}
@@ -165,21 +150,8 @@ static struct flow *take_free(struct flows *t)
 	return &t->flow[t->fresh++];
 }
 
-static struct way *find(const struct flows *t, const union flow_key *key)
+struct way *flows_end(struct flows *t, struct way *w)
 {
-	struct way *w = t->chain[hash(t, key) & t->chain_mask];
-
-	while (w && !same_key(&w->key, key))
-		w = w->next;
-	return w;
-}
-
-struct way *flows_find(struct flows *t, const union flow_key *key, uint32_t now_s)
-{
-	struct way *w = find(t, key);
-
-	if (!w || !is_over(flow_of(w), now_s))
-		return w;
 	drop(t, flow_of(w));
 	t->expired++;
 	return NULL;
@@ -212,7 +184,7 @@ static bool has_ports(uint8_t proto)
  * if it is free, else the first that is from a random one on (RFC 6056, section 3.3.1).
  */
 static int choose_port(struct flows *t, const union flow_key *key, const struct translation *tr,
-                       union flow_key *answer)
+                       uint32_t now_s, union flow_key *answer)
 {
 	uint32_t count = (uint32_t)(tr->port_max - tr->port_min) + 1, start;
 	uint16_t own = host16(key->sport);
@@ -221,14 +193,14 @@ static int choose_port(struct flows *t, const union flow_key *key, const struct 
 	*answer = answer_to(key, tr, key->sport);
 	if ((!translated || !has_ports(key->proto) || key->proto == PROTO_ICMP ||
 	     (own >= tr->port_min && own <= tr->port_max)) &&
-	    !find(t, answer))
+	    !flows_find(t, *answer, now_s))
 		return 0;
 	if (!translated || !has_ports(key->proto))
 		return -EADDRINUSE;
-	start = (uint32_t)sip15(t->port_key, (uint64_t[]){t->ports_chosen++, 0}, 1, 3);
+	start = (uint32_t)sip15(t->port_start, t->ports_chosen++, 0, 2, 4);
 	for (uint32_t i = 0; i < count && i < PORTS_TRIED; i++) {
 		answer->dport = host16((uint16_t)(tr->port_min + (start % count + i) % count));
-		if (!find(t, answer))
+		if (!flows_find(t, *answer, now_s))
 			return 0;
 	}
 	return -EADDRINUSE;
@@ -269,7 +241,7 @@ int flows_open(struct flows *t, const union flow_key *key, const struct translat
 	int r;
 
 	flows_expire(t, now_s);
-	r = choose_port(t, key, tr, &answer);
+	r = choose_port(t, key, tr, now_s, &answer);
 	if (r < 0)
 		return r;
 	f = take_free(t);
@@ -279,6 +251,8 @@ int flows_open(struct flows *t, const union flow_key *key, const struct translat
 		return -ENOSPC;
 	set_up_way(&f->way[0], key, &answer, tr->out, 0);
 	set_up_way(&f->way[1], &answer, key, key->side, 1);
+	f->way[0].next_hop = tr->next_hop;
+	f->way[1].next_hop = tr->next_hop_back;
 	link_way(t, &f->way[0]);
 	link_way(t, &f->way[1]);
 	f->class = first_class(key->proto);
@@ -323,7 +297,7 @@ static enum flow_class tcp_class(struct flow *f, const struct way *w, uint8_t fl
 	                                                                   : FLOW_TCP_HALF;
 }
 
-void flows_follow(struct flows *t, struct way *w, uint8_t flags, uint32_t now_s)
+void flows_change(struct flows *t, struct way *w, uint8_t flags, uint32_t now_s)
 {
 	struct flow *f = flow_of(w);
 	enum flow_class class = (enum flow_class)f->class;

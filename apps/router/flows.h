@@ -16,7 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <pith/list.h>
+#include "internet.h"
 #include "rules.h"
+#include "sip.h"
 
 /*
  * What a packet looks like. Of an echo request sport is its id and dport 0, of a reply the other way
@@ -39,6 +41,7 @@ struct way {
 	struct way *next;  /* in its chain */
 	uint32_t src, dst; /* what it becomes */
 	uint16_t sport, dport;
+	uint32_t next_hop;
 	uint16_t address_change;   /* what checksums change by: for the addresses alone, */
 	uint16_t ip_change;        /* in the IP header, with one off the TTL, */
 	uint16_t transport_change; /* in the header after it */
@@ -68,8 +71,7 @@ struct flow {
 };
 
 struct flows {
-	uint64_t key[2]; /* of the hash: secret */
-	uint64_t port_key[2];
+	uint64_t hash_start[4], port_start[4]; /* with secret keys */
 	uint64_t ports_chosen;
 	struct way **chain;
 	uint32_t chain_mask;
@@ -103,13 +105,36 @@ void flows_clear(struct flows *t);
 /* Drop what has been silent for too long. */
 void flows_expire(struct flows *t, uint32_t now_s);
 
+/* It was silent for too long: always NULL. */
+struct way *flows_end(struct flows *t, struct way *w);
+
+static inline bool flow_is_over(const struct flow *f, uint32_t now_s)
+{
+	return now_s - f->touched_s > flow_class_s[f->class];
+}
+
+static inline struct way **flows_chain(const struct flows *t, union flow_key key)
+{
+	return &t->chain[sip15(t->hash_start, key.word[0], key.word[1], 1, 3) & t->chain_mask];
+}
+
 /* The way of packets that look so, or NULL. */
-struct way *flows_find(struct flows *t, const union flow_key *key, uint32_t now_s);
+static inline __attribute__((always_inline)) struct way *flows_find(struct flows *t,
+                                                                    union flow_key key,
+                                                                    uint32_t now_s)
+{
+	struct way *w = *flows_chain(t, key);
+
+	while (w && (w->key.word[0] != key.word[0] || w->key.word[1] != key.word[1]))
+		w = w->next;
+	return w && flow_is_over(flow_of(w), now_s) ? flows_end(t, w) : w;
+}
 
 /* How a new flow is translated on its way there. */
 struct translation {
-	uint8_t out;                 /* enum side */
-	uint32_t src;                /* the new source; the old one: none is wanted */
+	uint8_t out;  /* enum side */
+	uint32_t src; /* the new source; the old one: none is wanted */
+	uint32_t next_hop, next_hop_back;
 	uint16_t port_min, port_max; /* where ports may be taken from, host order */
 };
 
@@ -121,7 +146,17 @@ struct translation {
 int flows_open(struct flows *t, const union flow_key *key, const struct translation *tr,
                uint32_t now_s, struct way **way);
 
+/* What a packet changes: its flow's age, perhaps its class. */
+void flows_change(struct flows *t, struct way *w, uint8_t flags, uint32_t now_s);
+
 /* A packet goes this way. flags: TCP's, 0 of others. */
-void flows_follow(struct flows *t, struct way *w, uint8_t flags, uint32_t now_s);
+static inline void flows_follow(struct flows *t, struct way *w, uint8_t flags, uint32_t now_s)
+{
+	const struct flow *f = flow_of(w);
+
+	if (f->touched_s != now_s || (flags & (TCP_SYN | TCP_FIN | TCP_RST)) ||
+	    f->class == FLOW_TCP_HALF || (f->class == FLOW_UNREPLIED && w->back))
+		flows_change(t, w, flags, now_s);
+}
 
 #endif

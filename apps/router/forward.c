@@ -49,11 +49,28 @@ struct port {
 	struct netif *netif;
 	uint8_t side;
 	void (*stack_done)(struct netdev *dev, void *cookie);
+	struct netbuf *waiting, **waiting_end; /* behind a full ring */
+	unsigned int waiting_count;
 	struct neighbour neighbour[NEIGHBOURS]; /* by the last byte of the address */
 };
 
 static struct port ports[SIDES];
 static struct router *router;
+static uint32_t now_s; /* when the turn began */
+
+/* How a frame is to be sent: in its first buffer, while we have it. */
+struct outgoing {
+	struct netbuf *next; /* who waits */
+	uint32_t bytes;
+	uint16_t csum_start, csum_offset; /* as struct netdev_tx has them */
+};
+_Static_assert(sizeof(struct outgoing) <= sizeof(((struct netbuf *)NULL)->stack_priv),
+               "a netbuf has room for it");
+
+static inline struct outgoing *outgoing_of(struct netbuf *nb)
+{
+	return (struct outgoing *)nb->stack_priv;
+}
 
 static void free_chain(struct netbuf *nb)
 {
@@ -65,20 +82,27 @@ static void free_chain(struct netbuf *nb)
 	}
 }
 
-static uint32_t now_seconds(void)
-{
-	return (uint32_t)(time_now_ns() / NS_PER_S);
-}
-
 /* --- Next hops ------------------------------------------------------------------------------------ */
 
-/* Not known, or not for certain any more: what does the stack know? */
-static struct neighbour *ask_stack(struct port *out, struct neighbour *n, uint32_t address,
-                                   uint32_t now_s)
+static inline struct neighbour *neighbour(struct port *out, uint32_t address)
+{
+	return &out->neighbour[address >> 24];
+}
+
+static inline bool is_fresh(const struct neighbour *n, uint32_t address)
+{
+	return n->known && n->address == address && now_s - n->since_s <= NEIGHBOUR_S;
+}
+
+/* What does the stack know, if we do not for certain? */
+static struct neighbour *ask_stack(struct port *out, uint32_t address)
 {
 	const ip4_addr_t ip = {address}, *found_ip;
+	struct neighbour *n = neighbour(out, address);
 	struct eth_addr *found;
 
+	if (is_fresh(n, address))
+		return n;
 	if (n->address != address)
 		*n = (struct neighbour){.address = address, .since_s = now_s};
 	if (etharp_find_addr(out->netif, &ip, &found, &found_ip) >= 0) {
@@ -97,17 +121,8 @@ static struct neighbour *ask_stack(struct port *out, struct neighbour *n, uint32
 	return n;
 }
 
-static struct neighbour *neighbour(struct port *out, uint32_t address, uint32_t now_s)
-{
-	struct neighbour *n = &out->neighbour[address >> 24];
-
-	if (n->known && n->address == address && now_s - n->since_s <= NEIGHBOUR_S)
-		return n;
-	return ask_stack(out, n, address, now_s);
-}
-
 /* Asked for long enough without an answer. */
-static bool is_silent(struct neighbour *n, uint32_t now_s)
+static bool is_silent(struct neighbour *n)
 {
 	if (now_s - n->since_s >= NEIGHBOUR_RETRY_S)
 		n->since_s = now_s;
@@ -116,7 +131,7 @@ static bool is_silent(struct neighbour *n, uint32_t now_s)
 
 /* --- ICMP errors ------------------------------------------------------------------------------------ */
 
-static bool may_send_error(uint32_t now_s)
+static bool may_send_error(void)
 {
 	static uint32_t second, sent;
 
@@ -127,14 +142,14 @@ static bool may_send_error(uint32_t now_s)
 	return sent++ < ERRORS_A_SECOND;
 }
 
-static void send_error(const struct port *in, const struct packet *p, uint32_t now_s)
+static void send_error(const struct port *in, const struct packet *p)
 {
 	size_t quoted = LWIP_MIN(p->bytes, ERROR_QUOTE_BYTES);
 	const ip4_addr_t to = {load32(p->ip + IPV4_SRC)};
 	struct pbuf *b;
 	uint8_t *icmp;
 
-	if (!may_send_error(now_s))
+	if (!may_send_error())
 		return;
 	b = pbuf_alloc(PBUF_IP, (u16_t)(ICMP_BYTES + quoted), PBUF_RAM);
 	if (!b)
@@ -178,7 +193,7 @@ static struct pbuf *copy_packet(const struct netbuf *nb, struct packet *p)
 /* By the stack: its next hop is not known yet, or it is to be cut, or has to be in one piece. */
 static void forward_slowly(struct port *out, struct netbuf *nb, struct packet *p)
 {
-	const ip4_addr_t to = {p->next_hop};
+	const ip4_addr_t to = {p->way->next_hop};
 	struct pbuf *b = copy_packet(nb, p);
 	err_t err = ERR_MEM;
 
@@ -208,29 +223,95 @@ static unsigned int gather(struct netdev_frag *frags, const struct netbuf *nb, s
 	return count;
 }
 
-static void forward(struct port *out, const struct neighbour *n, struct netbuf *nb,
-                    struct packet *p)
+/* In several buffers. */
+static __attribute__((noinline)) int transmit_chain(struct netdev *dev, struct netdev_tx *tx,
+                                                    const struct netbuf *nb, size_t bytes)
 {
 	struct netdev_frag frags[NETDEV_MAX_FRAGS];
-	struct netdev_tx tx = {.frags = frags, .cookie = (uint8_t *)nb + COOKIE_OURS};
+
+	tx->frags = frags;
+	tx->frag_count = gather(frags, nb, bytes);
+	return dev->ops->transmit(dev, tx);
+}
+
+static inline int transmit(struct netdev *dev, struct netbuf *nb)
+{
+	const struct outgoing *o = outgoing_of(nb);
+	const struct netdev_frag frag = {nb->data, o->bytes};
+	struct netdev_tx tx = {
+	    .frags = &frag,
+	    .frag_count = 1,
+	    .csum_start = o->csum_start,
+	    .csum_offset = o->csum_offset,
+	    .headroom_bytes = nb->headroom_bytes,
+	    .cookie = (uint8_t *)nb + COOKIE_OURS,
+	};
+
+	if (!nb->next)
+		return dev->ops->transmit(dev, &tx);
+	return transmit_chain(dev, &tx, nb, o->bytes);
+}
+
+/* The ring is full: a queue behind it evens out bursts. */
+static __attribute__((noinline)) void wait_in_line(struct port *out, struct netbuf *nb)
+{
+	if (out->waiting_count >= nb->dev->rx_buffers / 2) {
+		router->count[COUNT_NO_ROOM]++;
+		free_chain(nb);
+		return;
+	}
+	outgoing_of(nb)->next = NULL;
+	*out->waiting_end = nb;
+	out->waiting_end = &outgoing_of(nb)->next;
+	out->waiting_count++;
+}
+
+/* struct netdev_forwarder, resume: a turn begins, and there may be room for who waits. */
+static bool resume(struct netdev *dev)
+{
+	struct port *out = dev->forwarder_priv;
+	unsigned int before = out->waiting_count;
+
+	now_s = (uint32_t)(time_now_ns() / NS_PER_S);
+	while (out->waiting) {
+		struct netbuf *nb = out->waiting, *next = outgoing_of(nb)->next;
+		int r = transmit(dev, nb);
+
+		if (r == -ENOBUFS)
+			break;
+		if (r < 0)
+			free_chain(nb);
+		router->count[r < 0 ? COUNT_NO_ROOM : COUNT_FORWARDED]++;
+		out->waiting = next;
+		out->waiting_count--;
+	}
+	if (!out->waiting)
+		out->waiting_end = &out->waiting;
+	return before != out->waiting_count;
+}
+
+static inline void forward(struct port *out, const struct neighbour *n, struct netbuf *nb,
+                           struct packet *p)
+{
+	struct outgoing *o = outgoing_of(nb);
+	struct netdev *dev = out->dev;
 	uint8_t *eth = nb->data;
 
 	router_translate(p);
-	if (p->unfinished && !(out->dev->features & NETDEV_TX_CSUM))
+	memcpy(eth, n->mac, 6);
+	memcpy(eth + 6, dev->mac, 6);
+	o->bytes = ETHERNET_BYTES + p->total;
+	o->csum_start = o->csum_offset = 0;
+	if (p->unfinished && !(dev->features & NETDEV_TX_CSUM))
 		router_finish_checksum(p);
 	if (p->unfinished) {
-		tx.csum_start = (uint16_t)(p->transport - eth);
-		tx.csum_offset = p->ip[IPV4_PROTO] == PROTO_TCP ? TCP_SUM : UDP_SUM;
+		o->csum_start = nb->csum_start;
+		o->csum_offset = nb->csum_offset;
 	}
-	memcpy(eth, n->mac, 6);
-	memcpy(eth + 6, out->dev->mac, 6);
-	tx.frag_count = gather(frags, nb, ETHERNET_BYTES + p->total);
-	if (out->dev->ops->transmit(out->dev, &tx) == 0) {
+	if (out->waiting || transmit(dev, nb) < 0)
+		wait_in_line(out, nb);
+	else
 		router->count[COUNT_FORWARDED]++;
-		return;
-	}
-	router->count[COUNT_NO_ROOM]++;
-	free_chain(nb);
 }
 
 /* What the device said of an unfinished checksum is what we would have found ourselves, or it lies. */
@@ -244,28 +325,40 @@ static bool is_plain_checksum(const struct netbuf *nb, const struct packet *p)
 	        (proto == PROTO_UDP && nb->csum_offset == UDP_SUM));
 }
 
-static void hand_on(struct port *in, struct netbuf *nb, struct packet *p, uint32_t now_s)
+/* Whatever does not happen to most packets. */
+static __attribute__((noinline)) void hand_on_slowly(struct port *in, struct netbuf *nb,
+                                                     struct packet *p)
 {
 	struct port *out = &ports[p->way->out];
-	struct neighbour *n = neighbour(out, p->next_hop, now_s);
-	bool whole = p->bytes == p->total;
+	struct neighbour *n = ask_stack(out, p->way->next_hop);
 
 	if (p->unfinished && !is_plain_checksum(nb, p)) {
 		router->count[COUNT_BAD]++;
 		free_chain(nb);
-	} else if (!n->known && is_silent(n, now_s)) {
+	} else if (!n->known && is_silent(n)) {
 		router->count[COUNT_UNRESOLVED]++;
 		p->icmp_type = ICMP_UNREACHABLE;
 		p->icmp_code = ICMP_NO_HOST;
 		if (router_may_answer(router, p))
-			send_error(in, p, now_s);
+			send_error(in, p);
 		free_chain(nb);
-	} else if (!n->known || p->too_long ||
-	           (p->unfinished && !whole && !(out->dev->features & NETDEV_TX_CSUM))) {
+	} else if (!n->known || p->too_long || (p->unfinished && p->bytes < p->total)) {
 		forward_slowly(out, nb, p);
 	} else {
 		forward(out, n, nb, p);
 	}
+}
+
+static inline void hand_on(struct port *in, struct netbuf *nb, struct packet *p)
+{
+	struct port *out = &ports[p->way->out];
+	const struct neighbour *n = neighbour(out, p->way->next_hop);
+
+	if (!is_fresh(n, p->way->next_hop) || p->too_long ||
+	    (p->unfinished && (p->bytes < p->total || !is_plain_checksum(nb, p))))
+		hand_on_slowly(in, nb, p);
+	else
+		forward(out, n, nb, p);
 }
 
 /* An IPv4 frame for this device, which has an address to be a router with. */
@@ -278,16 +371,14 @@ static bool is_ours(const struct port *in, const struct netbuf *nb)
 	       router->place[in->side].address;
 }
 
-/* struct netdev, claim */
+/* struct netdev_forwarder, claim */
 static bool claim(struct netdev *dev, struct netbuf *nb)
 {
-	struct port *in = dev->claimer;
+	struct port *in = dev->forwarder_priv;
 	struct packet p;
-	uint32_t now_s;
 
 	if (!is_ours(in, nb))
 		return false;
-	now_s = now_seconds();
 	p.ip = nb->data + ETHERNET_BYTES;
 	p.bytes = p.total = nb->bytes - ETHERNET_BYTES;
 	for (const struct netbuf *n = nb->next; n; n = n->next)
@@ -298,10 +389,10 @@ static bool claim(struct netdev *dev, struct netbuf *nb)
 	case TO_STACK:
 		return false;
 	case FORWARD:
-		hand_on(in, nb, &p, now_s);
+		hand_on(in, nb, &p);
 		return true;
 	case ANSWER:
-		send_error(in, &p, now_s);
+		send_error(in, &p);
 		break;
 	case DROP:
 		break;
@@ -313,7 +404,7 @@ static bool claim(struct netdev *dev, struct netbuf *nb)
 /* struct netdev, transmit_done: the stack's frames, and ours. */
 static void transmit_done(struct netdev *dev, void *cookie)
 {
-	struct port *port = dev->claimer;
+	struct port *port = dev->forwarder_priv;
 
 	if ((uintptr_t)cookie & COOKIE_OURS)
 		free_chain((struct netbuf *)((uint8_t *)cookie - COOKIE_OURS));
@@ -367,13 +458,16 @@ static void configure(const struct forward_port *c, struct netif *netif)
 	               &(ip4_addr_t){c->gateway});
 }
 
+static const struct netdev_forwarder forwarder = {.resume = resume, .claim = claim};
+
 static void take_over(struct port *port)
 {
 	struct netdev *dev = port->dev;
 
 	port->stack_done = dev->transmit_done;
-	dev->claimer = port;
-	dev->claim = claim;
+	dev->forwarder_priv = port;
+	dev->forwarder = &forwarder;
+	port->waiting_end = &port->waiting;
 	dev->transmit_done = transmit_done;
 }
 

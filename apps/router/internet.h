@@ -80,6 +80,14 @@ static inline uint32_t load32(const uint8_t *p)
 	return v;
 }
 
+static inline uint64_t load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
 static inline void store16(uint8_t *p, uint16_t v)
 {
 	memcpy(p, &v, sizeof(v));

@@ -126,7 +126,7 @@ bool router_may_answer(const struct router *r, const struct packet *p)
 /* --- What it looks like ------------------------------------------------------------------------ */
 
 /* Version, lengths, checksum: RFC 1812, section 5.2.2. Sets total and fragment. */
-static bool check_header(struct packet *p, unsigned int *header_bytes)
+static inline bool check_header(struct packet *p, unsigned int *header_bytes)
 {
 	unsigned int total;
 
@@ -147,41 +147,57 @@ static bool check_header(struct packet *p, unsigned int *header_bytes)
 }
 
 /* Bytes of a transport header that have to be there. */
-static unsigned int transport_bytes_min(uint8_t proto)
+static inline unsigned int transport_bytes_min(uint8_t proto)
 {
 	return proto == PROTO_TCP                          ? TCP_BYTES
 	       : proto == PROTO_UDP || proto == PROTO_ICMP ? UDP_BYTES
 	                                                   : 0;
 }
 
-/* The fields of a key that are the transport's. Returns false: ICMP that is no echo. */
-static bool read_ports(union flow_key *key, const uint8_t *transport)
+/*
+ * Both ports as they lie in the header (flows.h says which an echo has).
+ * Returns false: ICMP that is no echo
+ */
+static inline bool read_ports(uint8_t proto, const uint8_t *transport, uint32_t *ports)
 {
-	switch (key->proto) {
-	case PROTO_TCP:
-	case PROTO_UDP:
-		key->sport = load16(transport);
-		key->dport = load16(transport + 2);
-		return true;
-	case PROTO_ICMP:
-		if (transport[ICMP_TYPE] == ICMP_ECHO)
-			key->sport = load16(transport + ICMP_ID);
-		else if (transport[ICMP_TYPE] == ICMP_ECHO_REPLY)
-			key->dport = load16(transport + ICMP_ID);
-		else
-			return false;
-		return true;
-	default:
-		return true;
+	uint32_t id;
+
+	*ports = 0;
+	if (proto == PROTO_TCP || proto == PROTO_UDP) {
+		*ports = load32(transport);
+	} else if (proto == PROTO_ICMP) {
+		id = load16(transport + ICMP_ID);
+		*ports = transport[ICMP_TYPE] == ICMP_ECHO ? id : id << 16;
+		return transport[ICMP_TYPE] == ICMP_ECHO || transport[ICMP_TYPE] == ICMP_ECHO_REPLY;
 	}
+	return true;
+}
+
+/* Little-endian, as the fields lie in memory. */
+static inline union flow_key make_key(uint64_t addresses, uint32_t ports, uint8_t proto,
+                                      uint8_t side)
+{
+	return (union flow_key){.word = {addresses, (uint64_t)SIP_LENGTH << 56 |
+	                                                (uint64_t)side << 40 |
+	                                                (uint64_t)proto << 32 | ports}};
+}
+
+/* What answers to it looks like. */
+static uint64_t swap32(uint64_t pair)
+{
+	return pair >> 32 | pair << 32;
+}
+
+static uint32_t swap16(uint32_t pair)
+{
+	return pair >> 16 | pair << 16;
 }
 
 static bool is_icmp_error(const struct packet *p)
 {
 	uint8_t type = p->transport[ICMP_TYPE];
 
-	return p->ip[IPV4_PROTO] == PROTO_ICMP &&
-	       (type == ICMP_UNREACHABLE || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER);
+	return (type == ICMP_UNREACHABLE || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER);
 }
 
 /* --- Fragments ------------------------------------------------------------------------------------ */
@@ -189,10 +205,8 @@ static bool is_icmp_error(const struct packet *p)
 static struct fragment *fragment_place(struct router *r, const struct packet *p,
                                        struct fragment *wanted)
 {
-	const uint64_t words[2] = {
-	    (uint64_t)load32(p->ip + IPV4_DST) << 32 | load32(p->ip + IPV4_SRC),
-	    (uint64_t)p->ip[IPV4_PROTO] << 32 | load16(p->ip + IPV4_ID),
-	};
+	uint64_t hash = sip15(r->flows.hash_start, load64(p->ip + IPV4_SRC),
+	                      (uint64_t)p->ip[IPV4_PROTO] << 32 | load16(p->ip + IPV4_ID), 1, 3);
 
 	*wanted = (struct fragment){
 	    .src = load32(p->ip + IPV4_SRC),
@@ -201,7 +215,7 @@ static struct fragment *fragment_place(struct router *r, const struct packet *p,
 	    .proto = p->ip[IPV4_PROTO],
 	    .side = p->side,
 	};
-	return &r->fragment[sip15(r->flows.key, words, 1, 3) % FRAGMENTS];
+	return &r->fragment[hash % FRAGMENTS];
 }
 
 /* The others of this datagram go the same way. */
@@ -229,7 +243,7 @@ static struct way *find_fragment(struct router *r, const struct packet *p, uint3
 /* --- Deciding --------------------------------------------------------------------------------------- */
 
 /* The last questions before it goes out by p->way. */
-static enum verdict leave(struct router *r, struct packet *p, uint32_t dst)
+static inline enum verdict leave(struct router *r, struct packet *p)
 {
 	const struct place *out = &r->place[p->way->out];
 
@@ -240,9 +254,6 @@ static enum verdict leave(struct router *r, struct packet *p, uint32_t dst)
 		p->icmp_mtu = out->mtu;
 		return answer(r, p, COUNT_TOO_BIG, ICMP_UNREACHABLE, ICMP_TOO_BIG);
 	}
-	p->next_hop = next_hop(r, (enum side)p->way->out, dst);
-	if (!p->next_hop)
-		return answer(r, p, COUNT_NO_ROUTE, ICMP_UNREACHABLE, ICMP_NO_NETWORK);
 	return FORWARD;
 }
 
@@ -321,7 +332,9 @@ static enum verdict begin(struct router *r, struct packet *p, const union flow_k
 	tr.port_max = r->port_max;
 	if (r->masquerade && out == WAN)
 		tr.src = r->place[WAN].address;
-	if (!tr.src)
+	tr.next_hop = next_hop(r, out, key->dst);
+	tr.next_hop_back = next_hop(r, (enum side)p->side, key->src);
+	if (!tr.src || !tr.next_hop || !tr.next_hop_back)
 		return answer(r, p, COUNT_NO_ROUTE, ICMP_UNREACHABLE, ICMP_NO_NETWORK);
 	err = flows_open(&r->flows, key, &tr, now_s, &p->way);
 	if (err < 0)
@@ -348,27 +361,20 @@ static const uint8_t *inner_packet(const struct packet *p, unsigned int *header_
  * An ICMP error belongs to the flow of the packet that it is about, and goes the way of its answers:
  * the packet inside, turned round, is what those look like.
  */
-static enum verdict decide_error(struct router *r, struct packet *p, uint32_t now_s)
+static __attribute__((noinline)) enum verdict decide_error(struct router *r, struct packet *p,
+                                                           uint32_t now_s)
 {
 	unsigned int header_bytes = 0;
 	const uint8_t *inner = inner_packet(p, &header_bytes);
-	union flow_key there = {{0}}, key;
+	union flow_key key;
+	uint32_t ports;
 
 	if (!inner || (load16(inner + IPV4_FRAGMENT) & host16(FRAGMENT_OFFSET)))
 		return drop(r, COUNT_BAD);
-	there.proto = inner[IPV4_PROTO];
-	if (!read_ports(&there, inner + header_bytes))
+	if (!read_ports(inner[IPV4_PROTO], inner + header_bytes, &ports))
 		return drop(r, COUNT_BAD);
-	key = (union flow_key){
-	    .src = load32(inner + IPV4_DST),
-	    .dst = load32(inner + IPV4_SRC),
-	    .sport = there.dport,
-	    .dport = there.sport,
-	    .proto = there.proto,
-	    .side = p->side,
-	    .length = SIP_LENGTH,
-	};
-	p->way = flows_find(&r->flows, &key, now_s);
+	key = make_key(swap32(load64(inner + IPV4_SRC)), swap16(ports), inner[IPV4_PROTO], p->side);
+	p->way = flows_find(&r->flows, key, now_s);
 	if (!p->way)
 		return is_local(r, p, load32(p->ip + IPV4_DST)) ? TO_STACK : drop(r, COUNT_NO_FLOW);
 	if (load32(p->ip + IPV4_DST) != key.dst)
@@ -376,23 +382,27 @@ static enum verdict decide_error(struct router *r, struct packet *p, uint32_t no
 	if (!source_fits(r, p))
 		return drop(r, COUNT_MARTIAN);
 	p->is_error = true;
-	return leave(r, p, p->way->dst);
+	return leave(r, p);
 }
 
 /* A fragment that is not the first. Its datagram's first one has come before, or it is the stack's. */
-static enum verdict decide_fragment(struct router *r, struct packet *p, uint32_t now_s)
+static __attribute__((noinline)) enum verdict decide_fragment(struct router *r, struct packet *p,
+                                                              uint32_t now_s)
 {
 	if ((p->fragment & FRAGMENT_OFFSET) < FRAGMENT_OFFSET_MIN)
 		return drop(r, COUNT_FRAGMENT);
 	p->way = find_fragment(r, p, now_s);
 	if (p->way)
-		return leave(r, p, p->way->dst);
+		return leave(r, p);
 	return is_local(r, p, load32(p->ip + IPV4_DST)) ? TO_STACK : drop(r, COUNT_FRAGMENT);
 }
 
 /* A packet that begins something, or is the router's own. */
-static enum verdict decide_unknown(struct router *r, struct packet *p, union flow_key *key,
-                                   bool readable, unsigned int header_bytes, uint32_t now_s)
+static __attribute__((noinline)) enum verdict decide_unknown(struct router *r, struct packet *p,
+                                                             const union flow_key *key,
+                                                             bool readable,
+                                                             unsigned int header_bytes,
+                                                             uint32_t now_s)
 {
 	if (is_local(r, p, key->dst))
 		return enter(r, p, key);
@@ -406,9 +416,11 @@ static enum verdict decide_unknown(struct router *r, struct packet *p, union flo
 enum verdict router_decide(struct router *r, struct packet *p, uint32_t now_s)
 {
 	unsigned int header_bytes;
-	union flow_key key = {.length = SIP_LENGTH};
 	enum verdict v = FORWARD;
+	union flow_key key;
+	uint32_t ports;
 	bool readable;
+	uint8_t proto;
 
 	p->transport = NULL;
 	p->is_error = p->too_long = false;
@@ -416,27 +428,24 @@ enum verdict router_decide(struct router *r, struct packet *p, uint32_t now_s)
 		return drop(r, COUNT_BAD);
 	if (p->fragment & FRAGMENT_OFFSET)
 		return decide_fragment(r, p, now_s);
-	key.src = load32(p->ip + IPV4_SRC);
-	key.dst = load32(p->ip + IPV4_DST);
-	key.proto = p->ip[IPV4_PROTO];
-	key.side = p->side;
-	if (p->bytes < header_bytes + transport_bytes_min(key.proto))
+	proto = p->ip[IPV4_PROTO];
+	if (p->bytes < header_bytes + transport_bytes_min(proto))
 		return drop(r, p->fragment & FRAGMENT_MORE ? COUNT_FRAGMENT : COUNT_BAD);
 	p->transport = p->ip + header_bytes;
-	if (is_icmp_error(p))
+	readable = read_ports(proto, p->transport, &ports);
+	if (!readable && is_icmp_error(p))
 		return decide_error(r, p, now_s);
-	readable = read_ports(&key, p->transport);
-	p->way = readable ? flows_find(&r->flows, &key, now_s) : NULL;
+	key = make_key(load64(p->ip + IPV4_SRC), ports, proto, p->side);
+	p->way = readable ? flows_find(&r->flows, key, now_s) : NULL;
 	if (!p->way)
 		v = decide_unknown(r, p, &key, readable, header_bytes, now_s);
 	else if (header_bytes > IPV4_BYTES)
 		v = drop(r, COUNT_OPTIONS);
 	if (v == FORWARD)
-		v = leave(r, p, p->way->dst);
+		v = leave(r, p);
 	if (v != FORWARD)
 		return v;
-	flows_follow(&r->flows, p->way, key.proto == PROTO_TCP ? p->transport[TCP_FLAGS] : 0,
-	             now_s);
+	flows_follow(&r->flows, p->way, proto == PROTO_TCP ? p->transport[TCP_FLAGS] : 0, now_s);
 	if (p->fragment & FRAGMENT_MORE)
 		remember_fragment(r, p, now_s);
 	return FORWARD;

@@ -30,9 +30,8 @@ struct packet {
 	uint8_t *transport; /* the header after IP's; NULL: a fragment without one */
 	uint16_t fragment;  /* flags and offset, host order */
 	struct way *way;    /* FORWARD: its translation, and where it goes */
-	uint32_t next_hop;
-	bool is_error; /* ICMP about a packet of the way back */
-	bool too_long; /* for the way out: to be cut into fragments */
+	bool is_error;      /* ICMP about a packet of the way back */
+	bool too_long;      /* for the way out: to be cut into fragments */
 	/* ANSWER: tell the sender so by ICMP. */
 	uint8_t icmp_type, icmp_code;
 	uint16_t icmp_mtu;

@@ -20,6 +20,7 @@ static inline uint64_t sip_rotl(uint64_t x, int bits)
 
 static inline __attribute__((always_inline)) void sip_rounds(uint64_t v[4], int rounds)
 {
+#pragma GCC unroll 4
 	while (rounds--) {
 		v[0] += v[1];
 		v[1] = sip_rotl(v[1], 13) ^ v[0];
@@ -34,23 +35,26 @@ static inline __attribute__((always_inline)) void sip_rounds(uint64_t v[4], int 
 	}
 }
 
-/* SipHash-c-d. */
-static inline __attribute__((always_inline)) uint64_t sip15(const uint64_t key[2],
-                                                            const uint64_t words[2], int c, int d)
+/* The state that a key begins with. */
+static inline void sip_start(uint64_t start[4], const uint64_t key[2])
 {
-	uint64_t v[4] = {
-	    key[0] ^ 0x736f6d6570736575,
-	    key[1] ^ 0x646f72616e646f6d,
-	    key[0] ^ 0x6c7967656e657261,
-	    key[1] ^ 0x7465646279746573,
-	};
+	start[0] = key[0] ^ 0x736f6d6570736575;
+	start[1] = key[1] ^ 0x646f72616e646f6d;
+	start[2] = key[0] ^ 0x6c7967656e657261;
+	start[3] = key[1] ^ 0x7465646279746573;
+}
 
-	v[3] ^= words[0];
+/* SipHash-c-d. */
+static inline __attribute__((always_inline)) uint64_t sip15(const uint64_t start[4], uint64_t word0,
+                                                            uint64_t word1, int c, int d)
+{
+	uint64_t v[4] = {start[0], start[1], start[2], start[3] ^ word0};
+
 	sip_rounds(v, c);
-	v[0] ^= words[0];
-	v[3] ^= words[1];
+	v[0] ^= word0;
+	v[3] ^= word1;
 	sip_rounds(v, c);
-	v[0] ^= words[1];
+	v[0] ^= word1;
 	v[2] ^= 0xff;
 	sip_rounds(v, d);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];

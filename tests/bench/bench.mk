@@ -18,6 +18,7 @@ bench: | setup-test
 	@$(MAKE) --no-print-directory $(counter)
 	@$(MAKE) --no-print-directory APP=hello
 	@$(MAKE) --no-print-directory APP=web
+	@$(MAKE) --no-print-directory APP=router
 	@$(MAKE) --no-print-directory APP=tests/bench/server
 	@$(MAKE) --no-print-directory APP=tests/bench/latency
 	@$(if $(wildcard $(linux_image)),$(MAKE) --no-print-directory bench-linux)

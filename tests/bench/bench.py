@@ -50,6 +50,12 @@ ADDRESS = f"ip={GUEST}::{HOST}:255.255.255.0"
 LINUX = OUT / "linux"
 LINUX_IMAGE = LINUX / "arch/arm64/boot/Image"
 LINUX_ARGS = "quiet panic=-1"
+# The router's other side. The last card on QEMU's command line is the guest's first.
+FAR_GUEST, FAR_HOST, FAR_MAC = "10.0.1.2", "10.0.1.1", "52:54:00:12:34:57"
+FAR_NET = ["-netdev", "tap,id=net1,ifname=tap1,script=no,downscript=no",
+           "-device", f"virtio-net-device,netdev=net1,mac={FAR_MAC}"]
+ROUTER = f'lan="eth0 {GUEST}/24" wan="eth1 {FAR_GUEST}/24 via {FAR_HOST}"'
+FRAMES_FLOWS = 64    # connections that the forwarded frames belong to
 
 
 # --- The namespace ----------------------------------------------------------------------------
@@ -65,12 +71,14 @@ def enter_namespace():
     sys.exit("bench: it takes root, or unprivileged user namespaces, to make a network namespace")
 
 
-def make_tap():
+def make_taps():
     # No address of the host's own in IPv6, or it would talk; a fixed neighbour, or it would ask.
-    for command in ("ip link set lo up", "ip tuntap add dev tap0 mode tap",
-                    "ip link set tap0 addrgenmode none", f"ip address add {HOST}/24 dev tap0",
-                    "ip link set tap0 up",
-                    f"ip neigh replace {GUEST} lladdr {MAC} dev tap0 nud permanent"):
+    commands = ["ip link set lo up"]
+    for tap, host, guest, mac in (("tap0", HOST, GUEST, MAC), ("tap1", FAR_HOST, FAR_GUEST, FAR_MAC)):
+        commands += [f"ip tuntap add dev {tap} mode tap", f"ip link set {tap} addrgenmode none",
+                     f"ip address add {host}/24 dev {tap}", f"ip link set {tap} up",
+                     f"ip neigh replace {guest} lladdr {mac} dev {tap} nud permanent"]
+    for command in commands:
         r = subprocess.run(command.split(), stderr=subprocess.PIPE, text=True)
         if r.returncode:
             sys.exit(f"bench: {command}: {r.stderr.strip()}. Is /dev/net/tun there, and ours?")
@@ -130,6 +138,7 @@ class Machine(Qemu):
 
     system = "Pith"
     watched = ("_start", "kernel_main", "main")
+    cards = NET
 
     def __init__(self, app, memory="128M", net=True, counted=True):
         self._path = OUT / f"counters.{os.getpid()}"
@@ -141,7 +150,7 @@ class Machine(Qemu):
             options += ["-plugin", f"{OUT}/count.so,counters={self._path},image={image}" + "".join(
                 f",watch={self.symbols.offset(name)}" for name in self.watched)]
         super().__init__(image=kernel, memory=memory, append=self.bootargs(net),
-                         devices=[*options, "-no-reboot", *SEED, *(NET if net else [])])
+                         devices=[*options, "-no-reboot", *SEED, *(self.cards if net else [])])
 
     def files(self, app):
         """What to boot, the program in it, and more options."""
@@ -273,6 +282,44 @@ def echoes(count):
     return count
 
 
+def udp_frame(source_port):
+    """The shortest frame, 64 bytes on a wire with its checksum: from tap0's host to tap1's."""
+    def checksum(data):
+        total = sum(struct.unpack(f">{len(data) // 2}H", data))
+        return ~(total % 0xffff) & 0xffff
+
+    addresses = socket.inet_aton(HOST) + socket.inet_aton(FAR_HOST)
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 46, 0, 0, 64, socket.IPPROTO_UDP, 0) + addresses
+    udp = struct.pack(">HHHH", source_port, 7, 26, 0) + bytes(18)
+    pseudo = addresses + struct.pack(">HH", socket.IPPROTO_UDP, 26)
+    ip = ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:]
+    udp = udp[:6] + struct.pack(">H", checksum(pseudo + udp)) + udp[8:]
+    return bytes.fromhex(MAC.replace(":", "")) + bytes.fromhex("020000000001") + b"\x08\0" + ip + udp
+
+
+def arrived(tap="tap1"):
+    with open("/proc/net/dev") as f:
+        return next(int(line.split()[2]) for line in f if line.strip().startswith(tap + ":"))
+
+
+def frames(count):
+    """Forwarded at once, as many as the machine takes; those that came out at the other side."""
+    all_frames = [udp_frame(20000 + i) for i in range(FRAMES_FLOWS)]
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+        s.bind(("tap0", 0))
+        sink.bind((FAR_HOST, 7))    # nothing comes back
+        for frame in all_frames:
+            s.send(frame)
+        time.sleep(0.2)
+        before = arrived()
+        yield
+        for i in range(count):
+            s.send(all_frames[i % FRAMES_FLOWS])
+        time.sleep(0.5)
+    return arrived() - before
+
+
 # --- Figures ----------------------------------------------------------------------------------
 
 figures = {"Pith": {}, "Linux": {}}
@@ -387,6 +434,20 @@ def measure_rates():
             machine.serve()
             best[kind] = max(best[kind], run_wrk(3)[1])
     figure("Pith", "requests/s, wrk -c16, relative to Linux", best[Machine] / best[LinuxMachine], 2)
+
+
+class Router(Machine):
+    cards = FAR_NET + NET
+
+    def bootargs(self, net):
+        return ROUTER
+
+
+def measure_router():
+    with Router("router") as machine:
+        machine.expect("^router: forwarding")
+        time.sleep(SETTLED_S)
+        measure(machine, "forward", "forwarded packet with NAT, 64 bytes", frames, 50000)
 
 
 def serves(kind, app, mib):
@@ -504,14 +565,15 @@ def keep_figures():
 def main():
     enter_namespace()
     OUT.mkdir(parents=True, exist_ok=True)
-    make_tap()
+    make_taps()
     measure_hello(Machine)
     measure_first_response(Machine, "web")
     measure_first_response(Machine, "server")
     measure_server(Machine)
+    measure_router()
     measure_memory(Machine, "server")
     measure_memory(Machine, "web")
-    measure_images(Machine, ["hello", "server", "web"])
+    measure_images(Machine, ["hello", "server", "web", "router"])
     measure_latencies()
     if LINUX_IMAGE.exists():
         measure_hello(LinuxMachine)

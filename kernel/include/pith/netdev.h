@@ -25,6 +25,8 @@ struct netbuf {
 	uint32_t flags; /* NETBUF_*, in the first fragment */
 	/* With NETBUF_CSUM_UNFINISHED: as in struct netdev_tx, in the frame. As the device says. */
 	uint16_t csum_start, csum_offset;
+	uint8_t
+	    headroom_bytes; /* in front of a frame's first fragment, of no use to anybody any more */
 	uint64_t stack_priv[10]; /* net/'s, for the life of the buffer (a pbuf_custom) */
 };
 /* Checksums known good (virtio DATA_VALID, or NEEDS_CSUM: never crossed a wire). */
@@ -53,6 +55,8 @@ struct netdev_tx {
 	 */
 	uint16_t gso_bytes, header_bytes;
 	bool gso_ipv6;
+	/* So many bytes in front of the first fragment may be overwritten, by a header of the device's. */
+	uint8_t headroom_bytes;
 	void *cookie; /* comes back in transmit_done */
 };
 
@@ -96,6 +100,20 @@ struct netdev_ops {
 	bool (*arm)(struct netdev *dev);
 };
 
+/*
+ * Who forwards frames past the stack. Called in the network thread, under net_lock(); what it queued at
+ * any device, which true says, is flushed after the batch.
+ */
+struct netdev_forwarder {
+	/* Before each batch: transmit_done has been called for what is done. */
+	bool (*resume)(struct netdev *dev);
+	/*
+	 * Each received frame, before the stack sees it. True: it is the forwarder's, stack_priv too, and
+	 * goes back by netbuf_free(), each fragment of it.
+	 */
+	bool (*claim)(struct netdev *dev, struct netbuf *frame);
+};
+
 struct netdev {
 	char name[8]; /* netdev_name() */
 	const struct netdev_ops *ops;
@@ -112,13 +130,9 @@ struct netdev {
 	/* Set by net/ when it takes the device over. */
 	void (*transmit_done)(struct netdev *dev, void *cookie);
 	void *stack;
-	/*
-	 * Set by who forwards, under net_lock(): sees each received frame before the stack does, in the
-	 * network thread, under that lock. True: the frame is his, and goes back by netbuf_free(), each
-	 * fragment of it; what he queued at devices is flushed after the batch.
-	 */
-	bool (*claim)(struct netdev *dev, struct netbuf *frame);
-	void *claimer;
+	/* Set by who forwards, under net_lock(). */
+	const struct netdev_forwarder *forwarder;
+	void *forwarder_priv;
 	struct netdev *next;
 	/* Freed buffers waiting for refill, by netbuf_free. */
 	struct netbuf *free_list;
