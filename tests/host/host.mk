@@ -253,3 +253,8 @@ $(mutants)/%: $(mutants)/%.c $(sweep_objs) | $(powercut_images)/.made
 build/host/uboot_table: tests/host/uboot_table.c tests/host/uboot_model.c tests/host/uboot_model.h kernel/crc32.c
 	$(call say,HOSTCC,$@)
 	$(Q)$(HOSTCC) $(host_flags) -o $@ $(filter %.c,$^)
+
+# The router: what it does with packets (apps/router but forward.c and main.c).
+HOST_TESTS    += forward
+forward_SRCS   := $(addprefix apps/router/,flows.c router.c rules.c) net/siphash.c
+forward_CFLAGS := -Iapps/router -Inet
