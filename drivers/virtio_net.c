@@ -123,6 +123,7 @@ struct virtio_net {
 	struct virtqueue tx;
 	struct net_header *tx_headers; /* by first descriptor */
 	uint8_t *tx_bounce; /* the same, RX_BUFFER_BYTES each: rings too short to gather */
+	bool tx_in_place;   /* the device takes header and frame in one piece */
 	struct timer tx_timer;
 	bool tx_overdue; /* the timer fired and the device still had frames */
 };
@@ -428,30 +429,10 @@ static void copy_together(struct virtio_net *n, struct vq_piece *pieces, unsigne
 	pieces[0] = (struct vq_piece){start, bytes};
 }
 
-/*
- * A frame in one piece with room for the header in front of it: one descriptor, for a device that does
- * not insist on two (section 5.1.6.6).
- */
-static bool tx_is_simple(const struct virtio_net *n, const struct netdev_tx *tx)
+static __attribute__((noinline)) int transmit_gathered(struct virtio_net *n,
+                                                       const struct netdev_tx *tx)
 {
-	return tx->frag_count == 1 && tx->headroom_bytes >= sizeof(struct net_header) &&
-	       n->header_bytes == sizeof(struct net_header) &&
-	       (n->vdev->features & (VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT));
-}
-
-static void transmit_simple(struct virtio_net *n, const struct netdev_tx *tx)
-{
-	struct net_header *header = (struct net_header *)(uintptr_t)tx->frags[0].data - 1;
-
-	fill_header(header, tx);
-	vq_add_out(&n->tx, header, (uint32_t)sizeof(*header) + tx->frags[0].bytes, tx->cookie);
-	n->dev.stats.tx_frames++;
-	n->dev.stats.tx_bytes += tx->frags[0].bytes;
-}
-
-static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
-{
-	struct virtio_net *n = to_net(dev);
+	struct netdev *dev = &n->dev;
 	struct vq_piece pieces[TX_PIECES];
 	unsigned int count = n->tx_bounce ? 2 : tx->frag_count + 1;
 	struct net_header *header;
@@ -463,10 +444,6 @@ static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
 		return -EMSGSIZE;
 	if (!vq_has_room(&n->tx, count) && !tx_make_room(n, count))
 		return dev->broken ? -ENETDOWN : -ENOBUFS;
-	if (tx_is_simple(n, tx)) {
-		transmit_simple(n, tx);
-		return 0;
-	}
 	bytes = gather(&pieces[1], tx);
 	if (n->tx_bounce) {
 		if (bytes > RX_BUFFER_BYTES)
@@ -479,6 +456,30 @@ static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
 	vq_add(&n->tx, pieces, count, 0, tx->cookie);
 	dev->stats.tx_frames++;
 	dev->stats.tx_bytes += bytes;
+	return 0;
+}
+
+/*
+ * A frame in one piece with room for the header in front of it: one descriptor, for a device that does
+ * not insist on two (section 5.1.6.6).
+ */
+static bool tx_is_simple(const struct virtio_net *n, const struct netdev_tx *tx)
+{
+	return tx->frag_count == 1 && tx->headroom_bytes >= sizeof(struct net_header) &&
+	       n->tx_in_place && vq_has_room(&n->tx, 1) && !n->dev.broken;
+}
+
+static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
+{
+	struct virtio_net *n = to_net(dev);
+	struct net_header *header = (struct net_header *)(uintptr_t)tx->frags[0].data - 1;
+
+	if (!tx_is_simple(n, tx))
+		return transmit_gathered(n, tx);
+	fill_header(header, tx);
+	vq_add_out(&n->tx, header, (uint32_t)sizeof(*header) + tx->frags[0].bytes, tx->cookie);
+	dev->stats.tx_frames++;
+	dev->stats.tx_bytes += tx->frags[0].bytes;
 	return 0;
 }
 
@@ -597,6 +598,8 @@ static void choose_layout(struct virtio_net *n)
 	/* Only what knows better than the legacy rules takes header and frame in one descriptor. */
 	if (vdev->legacy && !merge && !(vdev->features & VIRTIO_F_ANY_LAYOUT))
 		n->rx_header_split = n->header_bytes;
+	n->tx_in_place = n->header_bytes == sizeof(struct net_header) &&
+	                 (vdev->features & (VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT));
 	n->rx_pad = RX_IP_OFFSET - ETHERNET_HEADER_BYTES - n->header_bytes;
 	n->rx_bytes = RX_BUFFER_BYTES - n->rx_pad;
 }

@@ -191,8 +191,9 @@ static struct pbuf *copy_packet(const struct netbuf *nb, struct packet *p)
 }
 
 /* By the stack: its next hop is not known yet, or it is to be cut, or has to be in one piece. */
-static void forward_slowly(struct port *out, struct netbuf *nb, struct packet *p)
+static void forward_slowly(struct port *out, struct netbuf *nb, struct packet *p, bool finish)
 {
+	const size_t start = nb->csum_start - ETHERNET_BYTES, offset = nb->csum_offset;
 	const ip4_addr_t to = {p->way->next_hop};
 	struct pbuf *b = copy_packet(nb, p);
 	err_t err = ERR_MEM;
@@ -200,8 +201,8 @@ static void forward_slowly(struct port *out, struct netbuf *nb, struct packet *p
 	free_chain(nb);
 	if (b) {
 		router_translate(p);
-		if (p->unfinished)
-			router_finish_checksum(p);
+		if (finish)
+			checksum_finish(p->ip + start, p->total - start, offset);
 		if (p->too_long)
 			err = ip4_frag(b, out->netif, &to);
 		else
@@ -290,49 +291,66 @@ static bool resume(struct netdev *dev)
 	return before != out->waiting_count;
 }
 
-static inline void forward(struct port *out, const struct neighbour *n, struct netbuf *nb,
-                           struct packet *p)
+/* A translated frame, csum_start and csum_offset as set. */
+static inline void send_frame(struct port *out, const struct neighbour *n, struct netbuf *nb,
+                              uint32_t ip_bytes)
 {
-	struct outgoing *o = outgoing_of(nb);
 	struct netdev *dev = out->dev;
 	uint8_t *eth = nb->data;
 
-	router_translate(p);
 	memcpy(eth, n->mac, 6);
 	memcpy(eth + 6, dev->mac, 6);
-	o->bytes = ETHERNET_BYTES + p->total;
-	o->csum_start = o->csum_offset = 0;
-	if (p->unfinished && !(dev->features & NETDEV_TX_CSUM))
-		router_finish_checksum(p);
-	if (p->unfinished) {
-		o->csum_start = nb->csum_start;
-		o->csum_offset = nb->csum_offset;
-	}
+	outgoing_of(nb)->bytes = ETHERNET_BYTES + ip_bytes;
 	if (out->waiting || transmit(dev, nb) < 0)
 		wait_in_line(out, nb);
 	else
 		router->count[COUNT_FORWARDED]++;
 }
 
-/* What the device said of an unfinished checksum is what we would have found ourselves, or it lies. */
-static bool is_plain_checksum(const struct netbuf *nb, const struct packet *p)
+/* finish: its checksum is to be, by the device if it can. */
+static void forward(struct port *out, const struct neighbour *n, struct netbuf *nb,
+                    struct packet *p, bool finish)
+{
+	struct outgoing *o = outgoing_of(nb);
+
+	router_translate(p);
+	o->csum_start = o->csum_offset = 0;
+	if (finish && (out->dev->features & NETDEV_TX_CSUM)) {
+		o->csum_start = nb->csum_start;
+		o->csum_offset = nb->csum_offset;
+	} else if (finish) {
+		checksum_finish(nb->data + nb->csum_start,
+		                ETHERNET_BYTES + p->total - nb->csum_start, nb->csum_offset);
+	}
+	send_frame(out, n, nb, p->total);
+}
+
+/* The unfinished checksum is the packet's own, and not one of what it carries: a tunnel's packets. */
+static bool is_own_checksum(const struct netbuf *nb, const struct packet *p)
 {
 	uint8_t proto = p->ip[IPV4_PROTO];
 
-	return p->transport && !(p->fragment & FRAGMENT_MORE) &&
-	       nb->csum_start == p->transport - nb->data &&
+	return p->transport && nb->csum_start == p->transport - nb->data &&
 	       ((proto == PROTO_TCP && nb->csum_offset == TCP_SUM) ||
 	        (proto == PROTO_UDP && nb->csum_offset == UDP_SUM));
 }
 
-/* Whatever does not happen to most packets. */
-static __attribute__((noinline)) void hand_on_slowly(struct port *in, struct netbuf *nb,
-                                                     struct packet *p)
+/* It lies in the packet, as the device said. */
+static bool is_checksum_inside(const struct netbuf *nb, const struct packet *p)
+{
+	return nb->csum_start >= ETHERNET_BYTES + IPV4_BYTES &&
+	       (uint32_t)nb->csum_start + nb->csum_offset + 2 <= ETHERNET_BYTES + p->total;
+}
+
+static void hand_on(struct port *in, struct netbuf *nb, struct packet *p)
 {
 	struct port *out = &ports[p->way->out];
 	struct neighbour *n = ask_stack(out, p->way->next_hop);
+	bool finish = p->unfinished;
+	bool can_finish = p->bytes == p->total || (out->dev->features & NETDEV_TX_CSUM);
 
-	if (p->unfinished && !is_plain_checksum(nb, p)) {
+	p->unfinished = finish && is_own_checksum(nb, p);
+	if (finish && !is_checksum_inside(nb, p)) {
 		router->count[COUNT_BAD]++;
 		free_chain(nb);
 	} else if (!n->known && is_silent(n)) {
@@ -342,23 +360,11 @@ static __attribute__((noinline)) void hand_on_slowly(struct port *in, struct net
 		if (router_may_answer(router, p))
 			send_error(in, p);
 		free_chain(nb);
-	} else if (!n->known || p->too_long || (p->unfinished && p->bytes < p->total)) {
-		forward_slowly(out, nb, p);
+	} else if (!n->known || p->too_long || (finish && !can_finish)) {
+		forward_slowly(out, nb, p, finish);
 	} else {
-		forward(out, n, nb, p);
+		forward(out, n, nb, p, finish);
 	}
-}
-
-static inline void hand_on(struct port *in, struct netbuf *nb, struct packet *p)
-{
-	struct port *out = &ports[p->way->out];
-	const struct neighbour *n = neighbour(out, p->way->next_hop);
-
-	if (!is_fresh(n, p->way->next_hop) || p->too_long ||
-	    (p->unfinished && (p->bytes < p->total || !is_plain_checksum(nb, p))))
-		hand_on_slowly(in, nb, p);
-	else
-		forward(out, n, nb, p);
 }
 
 /* An IPv4 frame for this device, which has an address to be a router with. */
@@ -371,14 +377,30 @@ static bool is_ours(const struct port *in, const struct netbuf *nb)
 	       router->place[in->side].address;
 }
 
-/* struct netdev_forwarder, claim */
-static bool claim(struct netdev *dev, struct netbuf *nb)
+/* Most packets are of a flow that is known, to a next hop that is. */
+static inline bool forward_known(const struct port *in, struct netbuf *nb)
 {
-	struct port *in = dev->forwarder_priv;
+	uint8_t *ip = nb->data + ETHERNET_BYTES;
+	struct way *w = router_known(router, ip, nb->bytes - ETHERNET_BYTES, in->side, now_s);
+	struct neighbour *n;
+	struct port *out;
+
+	if (!w)
+		return false;
+	out = &ports[w->out];
+	n = neighbour(out, w->next_hop);
+	if (!is_fresh(n, w->next_hop))
+		return false;
+	router_translate_known(ip, w);
+	outgoing_of(nb)->csum_start = outgoing_of(nb)->csum_offset = 0;
+	send_frame(out, n, nb, host16(load16(ip + IPV4_TOTAL)));
+	return true;
+}
+
+static __attribute__((noinline)) bool claim_slowly(struct port *in, struct netbuf *nb)
+{
 	struct packet p;
 
-	if (!is_ours(in, nb))
-		return false;
 	p.ip = nb->data + ETHERNET_BYTES;
 	p.bytes = p.total = nb->bytes - ETHERNET_BYTES;
 	for (const struct netbuf *n = nb->next; n; n = n->next)
@@ -399,6 +421,18 @@ static bool claim(struct netdev *dev, struct netbuf *nb)
 	}
 	free_chain(nb);
 	return true;
+}
+
+/* struct netdev_forwarder, claim */
+static bool claim(struct netdev *dev, struct netbuf *nb)
+{
+	struct port *in = dev->forwarder_priv;
+
+	if (!is_ours(in, nb))
+		return false;
+	if (!nb->next && !(nb->flags & NETBUF_CSUM_UNFINISHED) && forward_known(in, nb))
+		return true;
+	return claim_slowly(in, nb);
 }
 
 /* struct netdev, transmit_done: the stack's frames, and ours. */

@@ -165,4 +165,15 @@ static inline uint16_t sum_bytes(const uint8_t *p, size_t count)
 	return sum_fold(sum + (count ? *p : 0)); /* little-endian: as if a zero followed */
 }
 
+/*
+ * Finish a checksum as a device would: the sum of count bytes from start on, which has the pseudo
+ * header's in its place, offset bytes behind start. Never 0, which UDP has another use for (RFC 768).
+ */
+static inline void checksum_finish(uint8_t *start, size_t count, size_t offset)
+{
+	uint16_t sum = (uint16_t)~sum_bytes(start, count);
+
+	store16(start + offset, sum ? sum : 0xffff);
+}
+
 #endif

@@ -451,9 +451,29 @@ enum verdict router_decide(struct router *r, struct packet *p, uint32_t now_s)
 	return FORWARD;
 }
 
+struct way *router_known(struct router *r, const uint8_t *ip, uint32_t bytes, uint8_t side,
+                         uint32_t now_s)
+{
+	uint32_t total = host16(load16(ip + IPV4_TOTAL));
+	uint8_t proto = ip[IPV4_PROTO];
+	struct way *w;
+
+	if (ip[IPV4_VERSION] != 0x45 || total > bytes || total < IPV4_BYTES + TCP_BYTES ||
+	    (load16(ip + IPV4_FRAGMENT) & host16(FRAGMENT_MORE | FRAGMENT_OFFSET)) ||
+	    ip[IPV4_TTL] <= 1 || (proto != PROTO_TCP && proto != PROTO_UDP) || ip_sum(ip) != 0xffff)
+		return NULL;
+	w = flows_find(&r->flows,
+	               make_key(load64(ip + IPV4_SRC), load32(ip + IPV4_BYTES), proto, side),
+	               now_s);
+	if (!w || total > r->place[w->out].mtu)
+		return NULL;
+	flows_follow(&r->flows, w, proto == PROTO_TCP ? ip[IPV4_BYTES + TCP_FLAGS] : 0, now_s);
+	return w;
+}
+
 /* --- Translating ------------------------------------------------------------------------------------ */
 
-static void translate_ip(uint8_t *ip, const struct way *w)
+static inline void translate_ip(uint8_t *ip, const struct way *w)
 {
 	store16(ip + IPV4_SUM, checksum_adjust(load16(ip + IPV4_SUM), w->ip_change));
 	ip[IPV4_TTL]--;
@@ -462,7 +482,7 @@ static void translate_ip(uint8_t *ip, const struct way *w)
 }
 
 /* 0 means that UDP has no checksum, so a sum of 0 is written as its other self (RFC 768). */
-static void adjust_udp(uint8_t *sum, uint16_t change)
+static inline void adjust_udp(uint8_t *sum, uint16_t change)
 {
 	uint16_t adjusted;
 
@@ -472,9 +492,26 @@ static void adjust_udp(uint8_t *sum, uint16_t change)
 	store16(sum, adjusted ? adjusted : 0xffff);
 }
 
-static void adjust(uint8_t *sum, uint16_t change)
+static inline void adjust(uint8_t *sum, uint16_t change)
 {
 	store16(sum, checksum_adjust(load16(sum), change));
+}
+
+/* A transport header of TCP or UDP; t: that. */
+static inline void translate_ports(uint8_t *t, const struct way *w)
+{
+	store16(t, w->sport);
+	store16(t + 2, w->dport);
+	if (w->key.proto == PROTO_TCP)
+		adjust(t + TCP_SUM, w->transport_change);
+	else
+		adjust_udp(t + UDP_SUM, w->transport_change);
+}
+
+void router_translate_known(uint8_t *ip, const struct way *w)
+{
+	translate_ip(ip, w);
+	translate_ports(ip + IPV4_BYTES, w);
 }
 
 /* Of an unfinished checksum only the addresses are in the field; the device sums up the rest. */
@@ -486,14 +523,13 @@ static void translate_transport(const struct packet *p, const struct way *w)
 	case PROTO_TCP:
 	case PROTO_UDP:
 		sum = t + (w->key.proto == PROTO_TCP ? TCP_SUM : UDP_SUM);
+		if (!p->unfinished) {
+			translate_ports(t, w);
+			break;
+		}
 		store16(t, w->sport);
 		store16(t + 2, w->dport);
-		if (p->unfinished)
-			store16(sum, sum_add(load16(sum), w->address_change));
-		else if (w->key.proto == PROTO_TCP)
-			adjust(sum, w->transport_change);
-		else
-			adjust_udp(sum, w->transport_change);
+		store16(sum, sum_add(load16(sum), w->address_change));
 		break;
 	case PROTO_ICMP:
 		store16(t + ICMP_ID, w->back ? w->dport : w->sport);
@@ -557,14 +593,4 @@ void router_translate(const struct packet *p)
 	translate_ip(p->ip, p->way);
 	if (p->transport)
 		translate_transport(p, p->way);
-}
-
-void router_finish_checksum(struct packet *p)
-{
-	uint8_t *sum = p->transport + (p->ip[IPV4_PROTO] == PROTO_TCP ? TCP_SUM : UDP_SUM);
-	uint16_t s =
-	    (uint16_t)~sum_bytes(p->transport, p->total - (unsigned int)(p->transport - p->ip));
-
-	store16(sum, p->ip[IPV4_PROTO] == PROTO_UDP && s == 0 ? 0xffff : s);
-	p->unfinished = false;
 }
