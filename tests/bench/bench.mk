@@ -42,9 +42,9 @@ linux_make = $(MAKE) -s -C $(linux_src) O=$(abspath $(linux)) ARCH=arm64 \
 $(linux_image): tests/bench/linux/config | $(linux_src)/.ready setup-disk
 	@mkdir -p $(linux)
 	$(call say,CONFIG,$<)
-	$(Q)$(linux_make) KCONFIG_ALLCONFIG=$(abspath $<) allnoconfig > $(linux)/config.log
+	+$(Q)$(linux_make) KCONFIG_ALLCONFIG=$(abspath $<) allnoconfig > $(linux)/config.log
 	$(call say,LINUX,$@)
-	$(Q)$(linux_make) Image
+	+$(Q)$(linux_make) Image
 	@touch $@
 
 $(linux)/hello: apps/hello/main.c
