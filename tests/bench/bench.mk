@@ -25,7 +25,7 @@ bench: | setup-test
 	@tests/bench/bench.py $(if $(KEEP),--keep)
 
 # --- A minimal Linux to compare with ----------------------------------------------------------
-# The kernel takes a quarter of an hour or more on two cores. Its programs are Pith's, from the same
+# The kernel takes minutes, so it is built only when asked for. Its programs are Pith's, from the same
 # sources, statically linked with musl.
 
 linux_src := $(call dep,linux)
