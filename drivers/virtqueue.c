@@ -113,7 +113,7 @@ static uint16_t take_descriptor(struct virtqueue *q)
 }
 
 /* Give the chain at head back to the free list; its links are ours, not the device's. */
-static void give_chain(struct virtqueue *q, uint16_t head)
+static inline void give_chain(struct virtqueue *q, uint16_t head)
 {
 	struct vq_slot *s = &q->slots[head];
 	uint16_t last = head;

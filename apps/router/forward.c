@@ -41,12 +41,13 @@ struct neighbour {
 	uint32_t since_s; /* known: when the stack knew it; else since when it is asked for */
 	uint32_t asked_s;
 	bool known;
-	uint8_t mac[6];
+	uint8_t ethernet[2 * ETH_HWADDR_LEN]; /* what frames to it begin with: its address, ours */
 };
 
 struct port {
 	struct netdev *dev;
 	struct netif *netif;
+	struct port *other; /* where all goes that is forwarded */
 	uint8_t side;
 	void (*stack_done)(struct netdev *dev, void *cookie);
 	struct netbuf *waiting, **waiting_end; /* behind a full ring */
@@ -106,7 +107,8 @@ static struct neighbour *ask_stack(struct port *out, uint32_t address)
 	if (n->address != address)
 		*n = (struct neighbour){.address = address, .since_s = now_s};
 	if (etharp_find_addr(out->netif, &ip, &found, &found_ip) >= 0) {
-		memcpy(n->mac, found, sizeof(n->mac));
+		memcpy(n->ethernet, found, ETH_HWADDR_LEN);
+		memcpy(n->ethernet + ETH_HWADDR_LEN, out->dev->mac, ETH_HWADDR_LEN);
 		n->known = true;
 		n->since_s = now_s;
 		return n;
@@ -295,13 +297,9 @@ static bool resume(struct netdev *dev)
 static inline void send_frame(struct port *out, const struct neighbour *n, struct netbuf *nb,
                               uint32_t ip_bytes)
 {
-	struct netdev *dev = out->dev;
-	uint8_t *eth = nb->data;
-
-	memcpy(eth, n->mac, 6);
-	memcpy(eth + 6, dev->mac, 6);
+	memcpy(nb->data, n->ethernet, sizeof(n->ethernet));
 	outgoing_of(nb)->bytes = ETHERNET_BYTES + ip_bytes;
-	if (out->waiting || transmit(dev, nb) < 0)
+	if (out->waiting || transmit(out->dev, nb) < 0)
 		wait_in_line(out, nb);
 	else
 		router->count[COUNT_FORWARDED]++;
@@ -344,7 +342,7 @@ static bool is_checksum_inside(const struct netbuf *nb, const struct packet *p)
 
 static void hand_on(struct port *in, struct netbuf *nb, struct packet *p)
 {
-	struct port *out = &ports[p->way->out];
+	struct port *out = in->other;
 	struct neighbour *n = ask_stack(out, p->way->next_hop);
 	bool finish = p->unfinished;
 	bool can_finish = p->bytes == p->total || (out->dev->features & NETDEV_TX_CSUM);
@@ -387,7 +385,7 @@ static inline bool forward_known(const struct port *in, struct netbuf *nb)
 
 	if (!w)
 		return false;
-	out = &ports[w->out];
+	out = in->other;
 	n = neighbour(out, w->next_hop);
 	if (!is_fresh(n, w->next_hop))
 		return false;
@@ -514,6 +512,7 @@ int forward_start(struct router *r, const struct forward_port wanted[SIDES], con
 	for (int side = LAN; side < SIDES; side++) {
 		ports[side].dev = device_named(wanted[side].device);
 		ports[side].side = (uint8_t)side;
+		ports[side].other = &ports[side == LAN ? WAN : LAN];
 		index[side] = if_nametoindex(wanted[side].device);
 		if (!ports[side].dev || !index[side]) {
 			*complaint = wanted[side].device;

@@ -166,6 +166,29 @@ def test_rules_decide():
         assert counters(lan)["denied"] >= 3
 
 
+def test_an_address_by_dhcp():
+    """Nothing leaves before the router has one; then it is what others see."""
+    with Namespace() as lan, Namespace(beside=lan) as wan:
+        lan.tap(f"{LAN_HOST}/24", name="tap0")
+        lan.tap(name="tap1")
+        with Qemu("router", within=lan.enter, devices=cards(),
+                  append=f'lan="eth0 {LAN_ROUTER}/24" wan="eth1 dhcp"') as m:
+            m.expect("^router: forwarding")
+            lan.give("tap1", wan, f"{WAN_HOST}/24")
+            lan.run("ip", "route", "add", "default", "via", LAN_ROUTER)
+            said = lan.run("ping", "-c1", "-W2", WAN_HOST, check=False)
+            assert "Destination Net Unreachable" in said
+            server = wan.popen("dnsmasq", "--conf-file=/dev/null", "--no-daemon", "--pid-file=",
+                               "--port=0", "--leasefile-ro", "--interface=tap1", "--no-ping",
+                               f"--dhcp-range={WAN_ROUTER},{WAN_ROUTER},2m", stderr=-3)
+            try:
+                m.expect(rf"eth1: address {WAN_ROUTER}/24 by DHCP, gateway {WAN_HOST}")
+                transfer(lan, wan, 100_000, from_lan=True)
+            finally:
+                server.kill()
+                server.wait()
+
+
 def test_ports_run_out():
     """Ten ports: ten connections to one peer, and the eleventh has none; another peer has ten more."""
     with network("ports=40000-40009") as (lan, wan, m):
