@@ -365,14 +365,33 @@ static void hand_on(struct port *in, struct netbuf *nb, struct packet *p)
 	}
 }
 
-/* An IPv4 frame for this device, which has an address to be a router with. */
-static bool is_ours(const struct port *in, const struct netbuf *nb)
+static bool is_ipv4(const struct netbuf *nb)
 {
-	const uint8_t *eth = nb->data, *mac = in->dev->mac;
+	return nb->bytes >= ETHERNET_BYTES + IPV4_BYTES &&
+	       load16(nb->data + 12) == host16(ETHTYPE_IP);
+}
 
-	return nb->bytes >= ETHERNET_BYTES + IPV4_BYTES && load16(eth + 12) == host16(ETHTYPE_IP) &&
-	       load32(eth) == load32(mac) && load16(eth + 4) == load16(mac + 4) &&
-	       router->place[in->side].address;
+static bool is_to(const struct port *in, const uint8_t *eth)
+{
+	const uint8_t *mac = in->dev->mac;
+
+	return load32(eth) == load32(mac) && load16(eth + 4) == load16(mac + 4);
+}
+
+/*
+ * Not sent to the device's address: the stack does not look at that, and would take what the rules
+ * refuse. What is for everybody is so in its IP header, too (RFC 1122, section 3.3.6).
+ */
+static __attribute__((noinline)) bool claim_astray(struct netbuf *nb)
+{
+	uint32_t dst = load32(nb->data + ETHERNET_BYTES + IPV4_DST);
+
+	if ((nb->data[0] & 1) && dst != router->place[LAN].address &&
+	    dst != router->place[WAN].address)
+		return false;
+	router->count[COUNT_MARTIAN]++;
+	free_chain(nb);
+	return true;
 }
 
 /* Most packets are of a flow that is known, to a next hop that is. */
@@ -426,7 +445,11 @@ static bool claim(struct netdev *dev, struct netbuf *nb)
 {
 	struct port *in = dev->forwarder_priv;
 
-	if (!is_ours(in, nb))
+	if (!is_ipv4(nb))
+		return false;
+	if (!is_to(in, nb->data))
+		return claim_astray(nb);
+	if (!router->place[in->side].address) /* no router yet: it is asking for one */
 		return false;
 	if (!nb->next && !(nb->flags & NETBUF_CSUM_UNFINISHED) && forward_known(in, nb))
 		return true;

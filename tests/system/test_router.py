@@ -149,6 +149,28 @@ def test_nobody_gets_in(plain):
     assert counters(lan)["denied"] >= before + 4
 
 
+def test_nobody_gets_in_by_the_wrong_ethernet_address(plain):
+    """Which the stack alone would not notice: frames to all, to somebody else, and IPv6."""
+    from scapy.layers.inet import IP, TCP, Ether
+    lan, wan, _ = plain
+    wan.run("ip", "address", "replace", "10.0.1.9/24", "dev", "tap1")
+    with wan.packet_socket("tap1", 3) as raw:    # ETH_P_ALL
+        before = counters(lan)["martian"]
+        for number, mac in enumerate(("ff:ff:ff:ff:ff:ff", "02:00:00:00:00:77", "01:00:5e:00:00:01")):
+            for src in ("10.0.1.9", "10.0.1.10"):
+                raw.send(bytes(Ether(src="02:00:00:00:00:09", dst=mac) / IP(src=src, dst=WAN_ROUTER) /
+                               TCP(sport=1000 + number, dport=80, flags="S")))
+        assert counters(lan)["martian"] == before + 6
+        lan.run("ping", "-c1", WAN_HOST)
+        raw.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while frame := raw.recv(2000):
+                packet = Ether(frame)
+                assert packet.src != WAN_MAC or TCP not in packet or packet[TCP].sport != 80
+    said = wan.run("ping", "-6", "-c1", "-W1", "fe80::5054:ff:fe00:11%tap1", check=False)
+    assert "1 received" not in said
+
+
 def test_rules_decide():
     rules = "allow tcp from lan to wan port 80; allow udp from lan to wan port 53-54; " \
             "allow tcp from lan to router port 80; allow icmp from wan to router"
