@@ -100,6 +100,10 @@ struct tcp_pcb;
 uint16_t net_tcp_ooseq_max(const struct tcp_pcb *pcb);
 uint32_t net_tcp_isn(const void *local_ip, uint16_t local_port, const void *remote_ip,
                      uint16_t remote_port);
+/* By the peer's port: the connection that was found last, or NULL (memory.c). */
+#define NET_TCP_RECENT 64
+extern struct tcp_pcb *net_tcp_recents[NET_TCP_RECENT];
+#define net_tcp_recent(port) net_tcp_recents[(port) % NET_TCP_RECENT]
 /* Large segments (segment.c). */
 struct tcp_seg;
 /* The first of count bytes as a large segment's header and data; NULL: an ordinary one it must be. */

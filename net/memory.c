@@ -214,10 +214,20 @@ void *memp_malloc(memp_t type)
 	return m;
 }
 
+struct tcp_pcb *net_tcp_recents[NET_TCP_RECENT];
+
+static void forget_recent(const struct tcp_pcb *pcb)
+{
+	if (net_tcp_recent(pcb->remote_port) == pcb)
+		net_tcp_recent(pcb->remote_port) = NULL;
+}
+
 void memp_free(memp_t type, void *m)
 {
 	if (!m)
 		return;
+	if (type == MEMP_TCP_PCB)
+		forget_recent(m);
 	unsigned long flags = irq_save();
 
 	pools[type].used--;
