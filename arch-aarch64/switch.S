@@ -51,6 +51,21 @@ FUNCTION(thread_context_switch)
 END(thread_context_switch)
 
 /*
+ * Serve the interrupt that is pending, masked as it is, on the interrupt stack: what irq_el1t
+ * (vectors.S) does, but from C. Interrupts masked. Clobbers what any function may.
+ */
+	.section .text.irq_take, "ax"
+FUNCTION(irq_take)
+	stp	x29, x30, [sp, #-16]!
+	mov	x29, sp
+	msr	spsel, #1
+	bl	irq_entry
+	msr	spsel, #0
+	ldp	x29, x30, [sp], #16
+	ret
+END(irq_take)
+
+/*
  * First return of thread_context_switch in a new thread (thread_stack_init laid it out):
  * x19 = function, x20 = its argument. Interrupts are still masked.
  */

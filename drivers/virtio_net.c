@@ -246,7 +246,7 @@ static void rx_hold(struct netdev *dev, unsigned int count)
 }
 
 /* A buffer from the ring as a netbuf of the bytes from skip on, or NULL. */
-static struct netbuf *rx_take(struct virtio_net *n, unsigned int skip)
+static inline struct netbuf *rx_take(struct virtio_net *n, unsigned int skip)
 {
 	struct rx_buffer *b = vq_is_empty(&n->rx) ? NULL : vq_pop(&n->rx);
 	uint32_t bytes = n->rx.popped_bytes;
@@ -305,8 +305,8 @@ static uint32_t chain_bytes(const struct netbuf *nb)
 }
 
 /* A large frame's checksum is never finished: section 5.1.6.4.1. */
-static bool is_frame(const struct virtio_net *n, uint32_t bytes, unsigned int flags,
-                     unsigned int gso_type)
+static inline bool is_frame(const struct virtio_net *n, uint32_t bytes, unsigned int flags,
+                            unsigned int gso_type)
 {
 	uint64_t allowed = gso_type == GSO_TCPV4 ? F_GUEST_TSO4 : F_GUEST_TSO6;
 
@@ -349,7 +349,7 @@ static struct netbuf *virtio_net_receive(struct netdev *dev)
 		if (count != 1 && !rx_take_rest(n, frame, count))
 			return NULL;
 		rx_hold(dev, count);
-		bytes = chain_bytes(frame);
+		bytes = count == 1 ? frame->bytes : chain_bytes(frame);
 		if (!is_frame(n, bytes, flags, gso_type)) {
 			dev->stats.rx_errors++;
 			free_chain(frame);

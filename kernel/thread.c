@@ -125,7 +125,8 @@ static void wait_for_interrupt(void)
 
 /*
  * Nobody is ready: wait for somebody right here, on the stack of the thread t that waits. The way to
- * the idle thread and back would be two switches, often for t again.
+ * the idle thread and back would be two switches, often for t again. The interrupt that ends the wait
+ * is a call, as there is nothing to be preserved.
  */
 static void idle_here(void)
 {
@@ -136,7 +137,7 @@ static void idle_here(void)
 	idle_on_loan = true;
 	while (!run_mask) {
 		wait_for_interrupt();
-		__asm__ volatile("msr daifclr, #2\n\tisb\n\tmsr daifset, #2" ::: "memory");
+		irq_take();
 	}
 	idle_on_loan = false;
 	now_ns = time_now_ns();

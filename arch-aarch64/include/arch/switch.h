@@ -18,6 +18,9 @@
  */
 void thread_context_switch(uint64_t *save_sp, uint64_t sp, uint64_t tls, void *thread);
 
+/* Serve the interrupt that is pending, if any, on the interrupt stack. Interrupts are masked. */
+void irq_take(void);
+
 void thread_first_entry(void);
 
 /* Lay out a new thread's stack so that a switch to it calls entry(arg). Returns its sp. */
