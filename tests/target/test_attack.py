@@ -33,7 +33,7 @@ def test_attack_ends_in_a_panic_that_says_why(attack):
     with Qemu(APP, append=f"panic=halt {attack}") as machine:
         machine.expect(f"attack {attack}")
         machine.expect(r"PANIC: .*" + ATTACKS[attack])
-        machine.expect(r"thread \S+, attack 0\.1\.0, build [0-9a-f]{40}")
+        machine.expect(r"thread \S+, attack \d+\.\d+\.\d+, build [0-9a-f]{40}")
         machine.expect(r"(by|at|lr) image\+0x[0-9a-f]+")
         machine.expect(r"halted")
         assert "succeeded" not in machine.output

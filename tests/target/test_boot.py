@@ -26,7 +26,7 @@ def boots(app="hello", **machine):
 @pytest.mark.parametrize("memory", ["5M", "64M", "4G"])
 def test_hello_boots(gic, el, cpu, memory):
     output = boots(gic=gic, el=el, cpu=cpu, memory=memory)
-    assert re.search(r"^\[ +\d+\.\d{6}\] Pith: hello 0\.1\.0, build [0-9a-f]{12}", output, re.M)
+    assert re.search(r"^\[ +\d+\.\d{6}\] Pith: hello \d+\.\d+\.\d+, build [0-9a-f]{12}", output, re.M)
     assert f"EL{el}" in output
 
 
