@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+VERSION = "1.0.0"    # of what tests build, so that none builds again what another has built
 
 
 def make(*arguments, cwd=ROOT, env=None, check=False):
@@ -24,7 +25,7 @@ def build(app, *variables):
     (ROOT / "build").mkdir(exist_ok=True)
     with open(ROOT / "build/.test-lock", "w") as lock:    # tests may run in parallel
         fcntl.flock(lock, fcntl.LOCK_EX)
-        make(f"APP={app}", *variables, check=True)
+        make(f"APP={app}", f"VERSION={VERSION}", *variables, check=True)
     kinds = {"EARLYCON=": "-earlycon", "DMA_DEBUG=": "-dmadebug"}    # as the Makefile has them
     suffix = "".join(s for k, s in kinds.items() if any(v.startswith(k) for v in variables))
     return ROOT / "build" / (pathlib.Path(app).name + suffix)

@@ -14,14 +14,13 @@ import pathlib
 import subprocess
 import sys
 
-from build import ROOT, build, make
+from build import ROOT, VERSION, build, make
 from pi import Pi
 from qemu import Qemu
 
 sys.path.insert(0, str(ROOT / "tools"))
 import disk  # noqa: E402  (tools/disk.py: the layout and the formats)
 
-VERSION = "1.0.0"
 DEBIANS_U_BOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"    # of the package u-boot-qemu: with a prompt
 BAD_SECTOR = b"\xa5" * disk.SECTOR
 
