@@ -13,7 +13,7 @@ obj-y += drivers/bcm2835_gpio.o drivers/bcm2835_mailbox.o drivers/bcm2835_cprman
 obj-y += drivers/mini_uart.o
 obj-y += drivers/bcm2835_pm.o
 obj-$(FEAT_GPIO) += drivers/raspberrypi_gpio.o drivers/gpio_poweroff.o
-obj-$(FEAT_RNG)  += drivers/bcm2835_rng.o drivers/iproc_rng200.o
+obj-$(FEAT_RNG)  += drivers/bcm2835_rng.o drivers/iproc_rng200.o drivers/word_rng.o
 
 # Ethernet of the Raspberry Pi 4.
 obj-$(FEAT_NET) += drivers/genet.o drivers/phy.o

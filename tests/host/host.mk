@@ -143,7 +143,7 @@ pi_watchdog_SRCS := kernel/dt.c kernel/watchdog.c
 pi_rng_SRCS    := kernel/dt.c
 pi_trees_SRCS  := $(addprefix kernel/,dt.c driver.c irq.c supply.c gpio.c firmware.c watchdog.c) \
 	$(addprefix drivers/,gic.c gicv2.c timer.c pl011.c bcm2836_l1.c bcm2835_armctrl.c bcm2835_gpio.c \
-	bcm2835_mailbox.c bcm2835_cprman.c mini_uart.c bcm2835_pm.c bcm2835_rng.c iproc_rng200.c \
+	bcm2835_mailbox.c bcm2835_cprman.c mini_uart.c bcm2835_pm.c bcm2835_rng.c iproc_rng200.c word_rng.c \
 	raspberrypi_gpio.c gpio_poweroff.c)
 pi_trees_LIBS  := -Wl,-T,tests/host/virtio.lds -Wl,--wrap=io_map -Wl,--wrap=irq_attach
 $(foreach t,$(pi_tests),$(eval $(t)_NEEDS := dtbs))

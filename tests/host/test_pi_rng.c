@@ -11,9 +11,8 @@
 #undef RNG_CTRL
 #undef RNG_STATUS
 #undef RNG_BYTES
-#undef ANSWER_TIMEOUT_NS
-#define wait_word rng200_wait_word
 #include "../../drivers/iproc_rng200.c"
+#include "../../drivers/word_rng.c"
 
 static struct entropy_source *source;
 static uint32_t next_word, words, ctrl, status, threshold;

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Generators that give a word when they have one (word_rng.h). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <pith/compiler.h>
+#include <pith/entropy.h>
+#include <pith/io.h>
+#include <pith/thread.h>
+#include "word_rng.h"
+
+/* Warm-up takes about a second. */
+#define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
+
+struct word_rng {
+	struct entropy_source source;
+	const struct word_rng_type *type;
+	uint8_t *regs;
+};
+
+static bool wait_word(struct word_rng *r, bool nonblock)
+{
+	uint64_t deadline_ns = time_now_ns() + ANSWER_TIMEOUT_NS;
+
+	while (!r->type->has_word(r->regs)) {
+		if (nonblock || time_now_ns() > deadline_ns)
+			return false;
+		thread_sleep_until(time_now_ns() + 10 * NS_PER_MS);
+	}
+	return true;
+}
+
+static int word_rng_read(struct entropy_source *s, void *buf, size_t count, bool nonblock)
+{
+	struct word_rng *r = container_of(s, struct word_rng, source);
+	uint8_t *to = buf;
+	size_t got = 0;
+
+	while (got < count && wait_word(r, nonblock || got)) {
+		uint32_t word = read32(r->regs + r->type->data_register);
+		size_t bytes = MIN(count - got, sizeof(word));
+
+		memcpy(to + got, &word, bytes);
+		got += bytes;
+	}
+	return got ? (int)got : nonblock ? -EAGAIN : -ETIMEDOUT;
+}
+
+int word_rng_probe(dt_node node, const struct word_rng_type *type)
+{
+	struct word_rng *r;
+	uint64_t pa, bytes;
+	uint32_t control;
+	int error = dt_reg(node, 0, &pa, &bytes);
+
+	if (error)
+		return error;
+	if (bytes < type->bytes)
+		return -EINVAL;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	r->type = type;
+	r->regs = io_map(pa, type->bytes);
+	error = r->regs ? io_probe_read32(r->regs, &control) : -EINVAL;
+	if (error) {
+		free(r);
+		return error;
+	}
+	if (!(control & type->enable_mask))
+		type->enable(r->regs);
+	r->source = (struct entropy_source){.name = type->name, .read = word_rng_read};
+	entropy_source_register(&r->source);
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Generators that give a word when they have one, polled: what bcm2835_rng.c and iproc_rng200.c share.
+ */
+#ifndef DRIVERS_WORD_RNG_H
+#define DRIVERS_WORD_RNG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pith/dt.h>
+
+struct word_rng_type {
+	const char *name;
+	size_t
+	    bytes; /* of its registers; the first, which is safe to read, says whether it is on */
+	uint32_t data_register;
+	uint32_t enable_mask; /* of the first register */
+	void (*enable)(uint8_t *regs);
+	bool (*has_word)(uint8_t *regs); /* may restart one that has failed */
+};
+
+/* Probe a node: map it, switch it on if it is off, register it as a source of entropy. */
+int word_rng_probe(dt_node node, const struct word_rng_type *type);
+
+#endif
