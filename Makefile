@@ -144,7 +144,7 @@ $(obj)/app/%.o: $(app_dir)/%.c $(rules) | $(first)
 	$(Q)$(CC) $(c_flags) $(warnings) $(includes) $(flags) -MMD -MP -c -o $@ $<
 
 # The app's FILES (pith/bundle.h), and what image this is (pith/machine.h).
-$(obj)/bundle.S: tools/bundle $(rules)
+$(obj)/bundle.S: tools/bundle $(rules) | $(first)
 	@mkdir -p $(@D)
 	$(Q)tools/bundle $(app_dir) $@ $(FILES)
 

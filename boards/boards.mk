@@ -20,7 +20,7 @@ $(key_blob): $(KEYS)/current.pub tools/keys.py FORCE
 	@tools/keys.py blob $(KEYS) $@
 
 # What an image with the feature `ota` verifies updates with.
-$(obj)/keys.c: $(KEYS)/current.pub tools/keys.py FORCE
+$(obj)/keys.c: $(KEYS)/current.pub tools/keys.py FORCE | $(setup)
 	@tools/keys.py source $(KEYS) $@
 
 $(obj)/keys.o: $(obj)/keys.c $(rules) | $(first)
