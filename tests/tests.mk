@@ -13,7 +13,8 @@ setup-test:
 
 # Power cuts, at length.
 .PHONY: test-powercut
-test-powercut: build/host/powercut_sweep | setup-test
+test-powercut: | setup-test
+	@$(MAKE) --no-print-directory build/host/powercut_sweep
 	POWER_CUTS=400 MODEL_CASES=500 /usr/bin/python3 -B -m pytest -p no:cacheprovider -q -s \
 		tests/system/test_power_cuts.py tests/system/test_uboot_model.py
 	build/host/powercut_sweep all

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """tools/setup: installs what is missing on Debian, or says in a sentence what to install."""
 import os
+import re
 import subprocess
 
 import pytest
-from build import ROOT
+from build import ROOT, make
 
 
 @pytest.fixture
@@ -58,3 +59,12 @@ def test_apt_failing_is_said(machine):
 def test_another_system_is_told_what_to_install(machine):
     r = machine({})
     assert r.returncode and "not a Debian system" in r.stdout and "picolibc" in r.stdout
+
+
+def test_what_set_up_installs_is_not_used_before():
+    """On a fresh machine there is no Python, compiler or openssl yet when `make run` begins."""
+    lines = make("--always-make", "--dry-run", "run").stdout.splitlines()
+    first = next(i for i, line in enumerate(lines) if "tools/setup run" in line)
+    users = [i for i, line in enumerate(lines)
+             if re.search(r"tools/(bundle|keys\.py|deps|image)\b|aarch64-linux-gnu-gcc", line)]
+    assert users and first < min(users), lines[min(users)]
