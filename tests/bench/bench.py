@@ -12,8 +12,15 @@ Prints a table beside the figures kept in docs/performance.md, red where a figur
 exactly has become worse by more than 3 %; writes build/bench.json, and build/bench/<figure>.txt,
 where the instructions of a figure went, by function.
 
-    tests/bench/bench.py           measure and compare
-    tests/bench/bench.py --keep    and write the figures into docs/performance.md
+    tests/bench/bench.py                    measure and compare
+    tests/bench/bench.py --keep             and write the figures into docs/performance.md
+    tests/bench/bench.py connection udp     measure only these of Pith's figures. Nothing is built.
+
+The names are those of the profiles in build/bench:
+
+    hello boot-web boot-server request request-wrk connection tcp-in tcp-out udp idle forward
+
+and memory-server, memory-web, images, latency.
 """
 import array
 import bisect
@@ -39,6 +46,9 @@ GUEST, HOST, MAC = "10.0.0.2", "10.0.0.1", "52:54:00:12:34:56"
 REQUEST = f"GET / HTTP/1.1\r\nHost: {GUEST}\r\n\r\n".encode()
 WORSE = 1.03
 MEMORIES = range(5, 65)    # MiB; QEMU refuses less
+NAMES = {"hello", "boot-web", "boot-server", "request", "request-wrk", "connection", "tcp-in",
+         "tcp-out", "udp", "idle", "forward", "memory-server", "memory-web", "images", "latency"}
+CHOSEN = {name for name in sys.argv[1:] if name != "--keep"} or NAMES
 SETTLED_S = 12    # after boot: IPv6 has given up on routers, receive buffers have been made
 
 # The seed fixes the random place.
@@ -325,6 +335,10 @@ def frames(count):
 figures = {"Pith": {}, "Linux": {}}
 
 
+def wanted(*names):
+    return not CHOSEN.isdisjoint(names)
+
+
 def figure(system, name, value, digits=0):
     value = round(value, digits) if digits else round(value)
     figures[system][name] = value
@@ -353,6 +367,8 @@ def spent_on(machine, work):
 
 def measure(machine, key, name, work, *arguments, digits=0):
     """Instructions per unit of work: the median of three times, which is returned."""
+    if not wanted(key):
+        return None
     runs = [spent_on(machine, work(*arguments)) for _ in range(3)]
     spent, units = sorted(runs, key=lambda run: run[0].instructions / run[1])[1]
     write_profile(machine.system, key, spent, machine.symbols, units)
@@ -370,6 +386,8 @@ def measure_sharing(machine, spent, units):
 
 
 def measure_idle(machine, seconds):
+    if not wanted("idle"):
+        return
     with connect() as s:
         request(s)
         time.sleep(3)    # acknowledgements, and what else there was to do
@@ -381,6 +399,8 @@ def measure_idle(machine, seconds):
 
 
 def measure_hello(kind):
+    if not wanted("hello"):
+        return
     with kind("hello", net=False) as machine:
         machine.wait()
         counts = machine.counts()
@@ -390,6 +410,8 @@ def measure_hello(kind):
 
 def measure_first_response(kind, app):
     """The median of five: when exactly the host's packets come makes a difference."""
+    if not wanted(f"boot-{app}"):
+        return
     boots = []
     for _ in range(5):
         with kind(app) as machine:
@@ -412,13 +434,15 @@ def check_answer():
 
 
 def measure_server(kind):
+    if not wanted("request", "request-wrk", "connection", "tcp-in", "tcp-out", "udp", "idle"):
+        return
     with kind("server") as machine:
         machine.serve()
         check_answer()
         time.sleep(SETTLED_S)
         measure(machine, "request", "keep-alive request, 1 connection", requests, 2000)
-        measure_sharing(machine, *measure(machine, "request-wrk", "keep-alive request, wrk -c16",
-                                          wrk, 3))
+        if shared := measure(machine, "request-wrk", "keep-alive request, wrk -c16", wrk, 3):
+            measure_sharing(machine, *shared)
         measure(machine, "connection", "new connection and request", connections, 300)
         measure(machine, "tcp-in", "TCP in, a byte", send, 16, digits=3)
         measure(machine, "tcp-out", "TCP out, a byte", receive, 16, digits=3)
@@ -444,6 +468,8 @@ class Router(Machine):
 
 
 def measure_router():
+    if not wanted("forward"):
+        return
     with Router("router") as machine:
         machine.expect("^router: forwarding")
         time.sleep(SETTLED_S)
@@ -463,13 +489,18 @@ def serves(kind, app, mib):
 
 
 def measure_memory(kind, app):
+    if not wanted(f"memory-{app}"):
+        return
     enough = bisect.bisect_left(MEMORIES, True, key=lambda mib: serves(kind, app, mib))
     figure(kind.system, f"smallest -m that serves HTTP, MiB, {app}", MEMORIES[enough])
 
 
 def measure_images(kind, apps):
+    if not wanted("images"):
+        return
     for app in apps:
-        figure(kind.system, f"bytes of the image, {app}", kind.image_bytes(app))
+        if (ROOT / f"build/{app}/Image").exists():    # with names given, not all need be built
+            figure(kind.system, f"bytes of the image, {app}", kind.image_bytes(app))
 
 
 # --- Latencies --------------------------------------------------------------------------------
@@ -502,6 +533,8 @@ def send_until_it_ends(machine):
 
 
 def measure_latencies():
+    if not wanted("latency"):
+        return
     with LatencyMachine(load=False) as machine:
         assert machine.wait() == 0, machine.output
     for what, median in re.findall(r"(?m)^(.+): median (\d+), worst", machine.output):
@@ -562,7 +595,19 @@ def keep_figures():
     DOC.write_text(text)
 
 
+def measure_linux():
+    measure_hello(LinuxMachine)
+    measure_first_response(LinuxMachine, "server")
+    measure_server(LinuxMachine)
+    measure_memory(LinuxMachine, "server")
+    measure_images(LinuxMachine, ["hello", "server"])
+    measure_rates()
+
+
 def main():
+    if unknown := CHOSEN - NAMES:
+        sys.exit(f"bench: no such figure: {' '.join(sorted(unknown))}; there are "
+                 f"{' '.join(sorted(NAMES))}")
     enter_namespace()
     OUT.mkdir(parents=True, exist_ok=True)
     make_taps()
@@ -575,16 +620,12 @@ def main():
     measure_memory(Machine, "web")
     measure_images(Machine, ["hello", "server", "web", "router"])
     measure_latencies()
-    if LINUX_IMAGE.exists():
-        measure_hello(LinuxMachine)
-        measure_first_response(LinuxMachine, "server")
-        measure_server(LinuxMachine)
-        measure_memory(LinuxMachine, "server")
-        measure_images(LinuxMachine, ["hello", "server"])
-        measure_rates()
-    else:
-        print("No Linux to compare with: `make bench-linux` builds it, once")
-    (ROOT / "build/bench.json").write_text(json.dumps(figures, indent=1) + "\n")
+    if CHOSEN == NAMES:
+        if LINUX_IMAGE.exists():
+            measure_linux()
+        else:
+            print("No Linux to compare with: `make bench-linux` builds it, once")
+        (ROOT / "build/bench.json").write_text(json.dumps(figures, indent=1) + "\n")
     worse = print_table()
     if "--keep" in sys.argv:
         keep_figures()
