@@ -174,15 +174,22 @@ image: $(build)/Image
 # picolibc's printf without doubles is a third as large. Only an app can have any: we print none.
 printf = $(if $(shell tools/doubles $(SRCS:%.c=$(obj)/app/%.o)),,-Wl$(comma)--defsym=vfprintf=__i_vfprintf)
 
-# Large FILES may put the data out of reach of the cheap workaround (cross.mk), and ld 2.40 crashes in it
-# when it has to work around 835769, too (as in picolibc's strtol): then the other one, 8 KB larger.
+# ld 2.40 crashes in the cheap workaround of one erratum (cross.mk) when it has to work around 835769, too
+# (as in picolibc's strtol): then the other one, 8 KB larger. What is out of reach in an image of more
+# than 1 MiB, large FILES or arrays included, is compiled again with the code model that reaches it.
 link = $(CC) $(call link_flags,$(1)) $(printf) -Wl,-T,arch-aarch64/image.lds -Wl,-Map,$(build)/image.map \
 	-o $@ $(objs) $(libs)
+relink = printf '  %-8s%s\n' RELINK '$@: $(1)'
 
 $(build)/image.elf: $(objs) arch-aarch64/image.lds $(lists)
 	$(call say,LINK,$@)
-	$(Q)$(call link,adr) 2>$(build)/link.log || { printf '  %-8s%s\n' RELINK '$@: see link.log beside it'; \
-		$(call link,full); }
+	$(Q)$(call link,adr) 2>$(build)/link.log || if grep -q 'relocation truncated to fit' $(build)/link.log; then \
+		$(call relink,larger than 1 MiB); \
+		$(MAKE) --no-print-directory APP='$(APP)' VERSION='$(VERSION)' model=small obj=$(build)/obj-small $@; \
+	else \
+		$(call relink,see link.log beside it); \
+		$(call link,full); \
+	fi
 
 $(build)/Image: $(build)/image.elf tools/image
 	$(call say,IMAGE,$@)

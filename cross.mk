@@ -26,7 +26,10 @@ warnings := -Wall -Wextra -Werror
 
 # One image for every machine: position independent, armv8-a without the later atomics, and built
 # around the Cortex-A53's errata (Arm EPM048406: 835769 by the compiler, 843419 by the linker).
-arch_flags := -fPIE -mcmodel=small -mno-outline-atomics -mfix-cortex-a53-835769
+arch_flags = -fPIE -mcmodel=$(model) -mno-outline-atomics -mfix-cortex-a53-835769
+# How far a symbol may be from what uses it, bss included: `tiny` reaches 1 MiB by one instruction,
+# `small` 4 GiB by two (3 % of the code). The Makefile takes small where an image is too large for tiny.
+model := tiny
 # Most code runs once, at boot, where each 10 KB of image costs as much as they gain: it is compiled for
 # size. What runs for every packet or switch says so in its folder's files.mk: optimize := -O2.
 # Backtraces follow the frame records. Alignment of functions and loops costs bytes, and nops that

@@ -176,6 +176,28 @@ def test_errata_of_the_cortex_a53_are_worked_around():
     assert "--fix-cortex-a53-843419=" in link and "-mfix-cortex-a53-835769" in link
 
 
+LARGE = {
+    "files": ("FILES := large.bin", """
+        FILE *file = fopen("/large.bin", "r");
+        fseek(file, -2, SEEK_END);
+        int end = fgetc(file);"""),
+    "arrays": ("", """
+        static volatile char array[3 << 20];
+        array[sizeof(array) - 1] = (char)strtol("101", NULL, 10);
+        int end = array[sizeof(array) - 1];"""),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_an_image_of_more_than_a_mebibyte_is_compiled_for_its_distances(app, what):
+    app_mk, code = LARGE[what]
+    source = f'#include <stdio.h>\n#include <stdlib.h>\nint main(void)\n{{{code}\nprintf("end: %c\\n", end);\n}}\n'
+    folder = app("large", app_mk, {"main.c": source, "large.bin": "x" * (2 << 20) + "e\n"})
+    assert "larger than 1 MiB" in make(f"APP={folder}", check=True).stdout
+    with Qemu(image=built(folder) / "Image") as machine:
+        machine.expect("^end: e$")
+
+
 @pytest.mark.parametrize("name", ["hello", "web"])
 def test_only_relative_relocations_are_left(name):
     """head.S applies R_AARCH64_RELATIVE and nothing else."""
