@@ -18,7 +18,8 @@ where the instructions of a figure went, by function.
 
 The names are those of the profiles in build/bench:
 
-    hello boot-web boot-server request request-wrk connection tcp-in tcp-out udp idle forward
+    hello boot-web boot-server request request-wrk connection tcp-in tcp-out udp idle
+    request-raw request-raw-wrk forward
 
 and memory-server, memory-web, images, latency.
 """
@@ -47,7 +48,8 @@ REQUEST = f"GET / HTTP/1.1\r\nHost: {GUEST}\r\n\r\n".encode()
 WORSE = 1.03
 MEMORIES = range(5, 65)    # MiB; QEMU refuses less
 NAMES = {"hello", "boot-web", "boot-server", "request", "request-wrk", "connection", "tcp-in",
-         "tcp-out", "udp", "idle", "forward", "memory-server", "memory-web", "images", "latency"}
+         "tcp-out", "udp", "idle", "request-raw", "request-raw-wrk", "forward", "memory-server",
+         "memory-web", "images", "latency"}
 CHOSEN = {name for name in sys.argv[1:] if name != "--keep"} or NAMES
 SETTLED_S = 12    # after boot: IPv6 has given up on routers, receive buffers have been made
 
@@ -450,6 +452,18 @@ def measure_server(kind):
         measure_idle(machine, 20)
 
 
+def measure_raw_server():
+    """The same answer by lwIP's raw API."""
+    if not wanted("request-raw", "request-raw-wrk"):
+        return
+    with Machine("server_raw") as machine:
+        machine.serve()
+        check_answer()
+        time.sleep(SETTLED_S)
+        measure(machine, "request-raw", "keep-alive request, raw API, 1 connection", requests, 2000)
+        measure(machine, "request-raw-wrk", "keep-alive request, raw API, wrk -c16", wrk, 3)
+
+
 def measure_rates():
     """Requests a second by the clock, uncounted, in turns because others use this machine, too."""
     best = collections.Counter()
@@ -552,10 +566,10 @@ def measure_latencies():
 # --- The table --------------------------------------------------------------------------------
 
 # What hangs on the host's timing, and so does not repeat within the limit.
-VARIES = {"keep-alive request, wrk -c16", "new connection and request", "idle, a second",
-          "TCP in, a byte", "TCP out, a byte", "reset to first HTTP response, web",
-          "requests per wake-up, wrk -c16", "frames per interrupt, wrk -c16",
-          "requests/s, wrk -c16, relative to Linux"}
+VARIES = {"keep-alive request, wrk -c16", "keep-alive request, raw API, wrk -c16",
+          "new connection and request", "idle, a second", "TCP in, a byte", "TCP out, a byte",
+          "reset to first HTTP response, web", "requests per wake-up, wrk -c16",
+          "frames per interrupt, wrk -c16", "requests/s, wrk -c16, relative to Linux"}
 
 
 def repeats(name):
@@ -615,6 +629,7 @@ def main():
     measure_first_response(Machine, "web")
     measure_first_response(Machine, "server")
     measure_server(Machine)
+    measure_raw_server()
     measure_router()
     measure_memory(Machine, "server")
     measure_memory(Machine, "web")
