@@ -45,6 +45,56 @@ void relocate_image(uint64_t base, uint64_t distance)
 	}
 }
 
+/*
+ * Copy what ends at from_end, in whole 32 bytes, to where it ends at to_end, above. Backward: they overlap.
+ * The compiler uses no SIMD registers here, so they are free.
+ */
+static void move_up(uint64_t to_end, uint64_t from_end, uint64_t from)
+{
+	do {
+		__asm__ volatile("ldp q0, q1, [%1, #-32]!\n\t"
+		                 "stp q0, q1, [%0, #-32]!"
+		                 : "+r"(to_end), "+r"(from_end)
+		                 :
+		                 : "memory");
+	} while (from_end > from);
+}
+
+/* Both multiples of 32. */
+static void zero(uint64_t start, uint64_t end)
+{
+	__asm__ volatile("movi v0.2d, #0\n\t"
+	                 "b 2f\n"
+	                 "1:\tstp q0, q0, [%0], #32\n"
+	                 "2:\tcmp %0, %1\n\t"
+	                 "b.lo 1b"
+	                 : "+r"(start)
+	                 : "r"(end)
+	                 : "memory", "cc");
+}
+
+/*
+ * The Image file has no padding between text, constants and data (tools/image). The last first, each goes
+ * to where it belongs; the relocations follow the data. Behind the text, in pages that can be executed,
+ * copies of constants would stay.
+ */
+static void spread_image(void)
+{
+	uint64_t rodata = (uint64_t)__text_used;
+	uint64_t data = rodata + (uint64_t)(__rodata_used - __text_end);
+	uint64_t table = data + (uint64_t)(__data_end - __rodata_end);
+	const volatile uint64_t *end = (const volatile uint64_t *)table;
+	uint64_t table_bytes;
+
+	while (*end++)
+		;
+	table_bytes = ALIGN_UP((uint64_t)end - table, 32);
+	dcache_clean_invalidate(__text_used, (uint64_t)__data_end + table_bytes - rodata);
+	move_up((uint64_t)__data_end + table_bytes, table + table_bytes, data);
+	move_up((uint64_t)__rodata_used, data, rodata);
+	zero(rodata, (uint64_t)__text_end);
+}
+
 static uint64_t *new_table(void)
 {
 	uint64_t table = boot_info.table_next, end = table + PAGE_BYTES;
@@ -53,14 +103,7 @@ static uint64_t *new_table(void)
 		boot_stop(STOP_TABLES);
 	boot_info.table_next = end;
 	dcache_clean_invalidate((void *)table, PAGE_BYTES);
-	for (uint64_t a = table; a < end; a += 64)
-		__asm__ volatile("stp xzr, xzr, [%0]\n\t"
-		                 "stp xzr, xzr, [%0, #16]\n\t"
-		                 "stp xzr, xzr, [%0, #32]\n\t"
-		                 "stp xzr, xzr, [%0, #48]"
-		                 :
-		                 : "r"(a)
-		                 : "memory");
+	zero(table, end);
 	return (uint64_t *)table;
 }
 
@@ -113,11 +156,11 @@ uint64_t early_main(uint64_t base, uint64_t dtb, uint64_t entry_el)
 	uint64_t root;
 	uint32_t tree_bytes;
 
-	dcache_clean_invalidate(__relro_start, __data_end - __relro_start);
 	dcache_clean_invalidate(&boot_info, sizeof(boot_info));
 	if (base % PAGE_BYTES || base + image_bytes() > PAGETABLE_VA_END)
 		boot_stop(STOP_NO_ROOM);
 	tree_bytes = check_tree(dtb, base, base + image_bytes());
+	spread_image();
 	relocate_image(base, base);
 
 	boot_info.dtb = dtb;

@@ -116,6 +116,6 @@ const char *image_build_id(void)
 
 const uint8_t *image_build_id_bytes(uint32_t *offset)
 {
-	*offset = (uint32_t)(__build_id_note.id - (const uint8_t *)__image_start);
+	*offset = image_file_offset(__build_id_note.id);
 	return __build_id_note.id;
 }

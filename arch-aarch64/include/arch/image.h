@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 extern char __image_start[], __text_end[], __rodata_end[], __data_end[], __image_end[];
-extern char __relro_start[];
+extern char __text_used[], __rodata_used[]; /* less padding to pages: none is in the Image file */
 extern char __bss_start[], __bss_end[];
 extern char __boot_stack_guard[], __boot_stack_top[];
 extern char __irq_stack_guard[], __irq_stack_top[];
@@ -27,6 +27,12 @@ static inline uint64_t image_bytes(void)
 static inline uint64_t image_here(uint64_t base, const void *here)
 {
 	return base + (uint64_t)((const char *)here - __image_start);
+}
+
+/* Where `constant`, read-only data, is in the Image file, where it comes right behind the text. */
+static inline uint32_t image_file_offset(const void *constant)
+{
+	return (uint32_t)((__text_used - __image_start) + ((const char *)constant - __text_end));
 }
 
 #endif

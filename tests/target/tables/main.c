@@ -63,6 +63,16 @@ static bool stack_has_guard(void)
 	return false;
 }
 
+/* What shares the last page of the code can be executed. */
+static bool zeros_behind_text(void)
+{
+	for (const char *p = __text_used; p < __text_end; p++) {
+		if (*p)
+			return false;
+	}
+	return true;
+}
+
 static void *other_thread(void *arg)
 {
 	*(bool *)arg = stack_has_guard();
@@ -85,6 +95,7 @@ int main(void)
 	      (sysreg_read(ttbr0_el1) & UINT64_C(0xfffffffff000)) == (uint64_t)mmu_root());
 	CHECK("nothing is writable and executable", seen.writable_executable == 0);
 	CHECK("text is executable", seen.text_executable > 0);
+	CHECK("behind the text are zeros", zeros_behind_text());
 	CHECK("nothing outside of text is executable", seen.executable_elsewhere == 0);
 	CHECK("text and constants are not writable", seen.writable_read_only_part == 0);
 	CHECK("text and constants have no alias", seen.alias_of_image == 0);
