@@ -7,7 +7,7 @@
  * interrupt-controller/brcm,bcm2835-armctrl-ic.txt.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -95,7 +95,7 @@ static int armctrl_probe(dt_node node)
 		return error;
 	if (bytes < ARMCTRL_BYTES)
 		return -EINVAL;
-	a = calloc(1, sizeof(*a));
+	a = boot_alloc(sizeof(*a));
 	if (!a)
 		return -ENOMEM;
 	a->regs = io_map(pa, ARMCTRL_BYTES);
@@ -108,10 +108,8 @@ static int armctrl_probe(dt_node node)
 	    .disable = armctrl_disable,
 	};
 	error = a->regs ? irqchip_register(&a->chip) : -ENXIO;
-	if (error) {
-		free(a);
+	if (error)
 		return error;
-	}
 	return armctrl_start(a);
 }
 

@@ -7,7 +7,7 @@
  * firmware: its wiki, "Mailbox property interface", "Clocks".
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/firmware.h>
@@ -34,7 +34,7 @@ static uint32_t cprman_rate_hz(uint32_t id)
 
 static int cprman_probe(dt_node node)
 {
-	struct clock_provider *p = calloc(1, sizeof(*p));
+	struct clock_provider *p = boot_alloc(sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;

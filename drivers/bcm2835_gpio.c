@@ -6,7 +6,7 @@
  * pinctrl/brcm,bcm2835-gpio.txt.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/gpio.h>
@@ -152,15 +152,13 @@ static int bcm2835_gpio_probe(dt_node node)
 
 	if (error)
 		return error;
-	g = calloc(1, sizeof(*g));
+	g = boot_alloc(sizeof(*g));
 	if (!g)
 		return -ENOMEM;
 	g->regs = io_map(pa, GPIO_BYTES);
 	error = g->regs ? io_probe_read32(g->regs + GPFSEL, &ignored) : -ENXIO;
-	if (error) {
-		free(g);
+	if (error)
 		return error;
-	}
 	g->bcm2711 = dt_compatible(node, "brcm,bcm2711-gpio");
 	g->chip = (struct gpio_chip){
 	    .node = node,

@@ -11,8 +11,8 @@
  * mmc/brcm,bcm2835-sdhost.yaml.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -482,10 +482,8 @@ static int start(struct sdhost *h)
 		klog("%s: its pins are as they were found: error %d", dt_name(h->sd.node), -error);
 	configure(h, ~0u, 0);
 	error = irq_attach(h->sd.node, 0, sdhost_interrupt, h, "sdhost");
-	if (error) {
-		free(h);
+	if (error)
 		return error;
-	}
 	error = sd_attach(&h->sd);
 	if (error)
 		configure(h, ~0u, 0);
@@ -503,7 +501,7 @@ static int sdhost_probe(dt_node node)
 		return error;
 	if (bytes < REGS_BYTES)
 		return -EINVAL;
-	h = calloc(1, sizeof(*h));
+	h = boot_alloc(sizeof(*h));
 	if (!h)
 		return -ENOMEM;
 	h->sd = (struct sd_host){
@@ -526,10 +524,7 @@ static int sdhost_probe(dt_node node)
 		klog("%s: its clock is unknown", dt_name(node));
 		error = -ENOTSUP;
 	}
-	if (!error)
-		return start(h);
-	free(h);
-	return error;
+	return error ? error : start(h);
 }
 
 static const char *const sdhost_compatible[] = {"brcm,bcm2835-sdhost", NULL};

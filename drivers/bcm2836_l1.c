@@ -8,7 +8,7 @@
  * interrupt-controller/brcm,bcm2836-l1-intc.txt.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -100,7 +100,7 @@ static int l1_probe(dt_node node)
 	/* The Pi 4's tree has it for its CPUs' start addresses only: interrupts go to the GIC. */
 	if (!dt_prop(node, "interrupt-controller", NULL))
 		return -ENODEV;
-	l1 = calloc(1, sizeof(*l1));
+	l1 = boot_alloc(sizeof(*l1));
 	if (!l1)
 		return -ENOMEM;
 	l1->regs = bytes < L1_BYTES ? NULL : io_map(pa, L1_BYTES);
@@ -115,10 +115,8 @@ static int l1_probe(dt_node node)
 	    .handle = l1_handle,
 	};
 	error = l1->regs ? irqchip_register(&l1->chip) : -EINVAL;
-	if (error) {
-		free(l1);
+	if (error)
 		return error;
-	}
 	l1_start(l1);
 	return 0;
 }

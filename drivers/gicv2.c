@@ -6,7 +6,7 @@
  * Source: Arm Generic Interrupt Controller Architecture version 2.0, IHI 0048B.b.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -103,16 +103,15 @@ static uint8_t *map(dt_node node, unsigned int index, size_t bytes_used)
 
 static int gicv2_probe(dt_node node)
 {
-	struct gicv2 *g = calloc(1, sizeof(*g));
+	struct gicv2 *g = boot_alloc(sizeof(*g));
 	int error;
 
 	if (!g)
 		return -ENOMEM;
 	g->gic.gicd = map(node, 0, GICD_BYTES);
 	g->gicc = map(node, 1, GICC_BYTES);
-	error = -EINVAL;
 	if (!g->gic.gicd || !g->gicc)
-		goto fail;
+		return -EINVAL;
 	g->gic.chip = (struct irqchip){
 	    .name = "gicv2",
 	    .node = node,
@@ -123,12 +122,8 @@ static int gicv2_probe(dt_node node)
 	    .handle = gicv2_handle,
 	};
 	error = irqchip_register(&g->gic.chip);
-	if (error)
-		goto fail;
-	gicv2_start(g);
-	return 0;
-fail:
-	free(g);
+	if (!error)
+		gicv2_start(g);
 	return error;
 }
 

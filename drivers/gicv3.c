@@ -6,7 +6,7 @@
  * Source: Arm Generic Interrupt Controller Architecture, version 3 and 4, IHI 0069H.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -241,14 +241,14 @@ static int gicv3_map(struct gicv3 *g, dt_node node)
 
 static int gicv3_probe(dt_node node)
 {
-	struct gicv3 *g = calloc(1, sizeof(*g));
+	struct gicv3 *g = boot_alloc(sizeof(*g));
 	int error;
 
 	if (!g)
 		return -ENOMEM;
 	error = gicv3_map(g, node);
 	if (error)
-		goto fail;
+		return error;
 	g->gic.chip = (struct irqchip){
 	    .name = "gicv3",
 	    .node = node,
@@ -259,15 +259,7 @@ static int gicv3_probe(dt_node node)
 	    .handle = gicv3_handle,
 	};
 	error = gicv3_start(g);
-	if (error)
-		goto fail;
-	error = irqchip_register(&g->gic.chip);
-	if (error)
-		goto fail;
-	return 0;
-fail:
-	free(g);
-	return error;
+	return error ? error : irqchip_register(&g->gic.chip);
 }
 
 static const char *const gicv3_compatible[] = {"arm,gic-v3", NULL};

@@ -7,7 +7,7 @@
  * binding: Linux, serial/brcm,bcm2835-aux-uart.yaml.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/console.h>
 #include <pith/driver.h>
@@ -173,14 +173,12 @@ static int mini_uart_probe(dt_node node)
 	error = clock_on(node, &aux, &was_on);
 	if (error)
 		return error;
-	u = calloc(1, sizeof(*u));
+	u = boot_alloc(sizeof(*u));
 	if (!u)
 		return -ENOMEM;
 	u->regs = io_map(pa, MU_BYTES);
-	if (!u->regs) {
-		free(u);
+	if (!u->regs)
 		return -ENXIO;
-	}
 	u->console = (struct console){
 	    .name = "mini-uart",
 	    .node = node,

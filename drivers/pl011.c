@@ -5,7 +5,7 @@
  * Source: PrimeCell UART (PL011) Technical Reference Manual, Arm DDI 0183, revision r1p5.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/console.h>
 #include <pith/driver.h>
@@ -156,14 +156,12 @@ static int pl011_probe(dt_node node)
 		return error;
 	if (bytes < UART_BYTES)
 		return -EINVAL;
-	p = calloc(1, sizeof(*p));
+	p = boot_alloc(sizeof(*p));
 	if (!p)
 		return -ENOMEM;
 	p->regs = io_map(pa, bytes);
-	if (!p->regs) {
-		free(p);
+	if (!p->regs)
 		return -ENXIO;
-	}
 	p->console = (struct console){
 	    .name = "pl011",
 	    .node = node,

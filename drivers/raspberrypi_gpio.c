@@ -6,7 +6,7 @@
  * include/soc/bcm2835/raspberrypi-firmware.h.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/driver.h>
 #include <pith/firmware.h>
 #include <pith/gpio.h>
@@ -68,7 +68,7 @@ static int line_output(struct gpio_chip *chip, unsigned int line, bool high)
 
 static int raspberrypi_gpio_probe(dt_node node)
 {
-	struct gpio_chip *chip = calloc(1, sizeof(*chip));
+	struct gpio_chip *chip = boot_alloc(sizeof(*chip));
 
 	if (!chip)
 		return -ENOMEM;

@@ -11,8 +11,8 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <pith/boot_alloc.h>
 #include <pith/block.h>
 #include <pith/compiler.h>
 #include <pith/log.h>
@@ -609,7 +609,7 @@ static void announce(const struct sd_card *card)
 int sd_attach(struct sd_host *host)
 {
 	static unsigned int count;
-	struct sd_card *card = calloc(1, sizeof(*card));
+	struct sd_card *card = boot_alloc(sizeof(*card));
 	int error;
 
 	if (!card)
@@ -625,7 +625,6 @@ int sd_attach(struct sd_host *host)
 			klog("%s: no SD card", dt_name(host->node));
 		else
 			klog("%s: its card cannot be used: %s", dt_name(host->node), reason(error));
-		free(card);
 		return -ENODEV;
 	}
 	snprintf(card->name, sizeof(card->name), "sd%u", count++);

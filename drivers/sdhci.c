@@ -14,8 +14,8 @@
  * mmc/brcm,iproc-sdhci.yaml, mmc/arasan,sdhci.yaml.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/dma.h>
 #include <pith/driver.h>
@@ -648,7 +648,6 @@ static int start(struct sdhci *h)
 		error = irq_attach(h->sd.node, 0, sdhci_interrupt, h, "sdhci");
 	if (error) {
 		release(h);
-		free(h);
 		return error;
 	}
 	error = sd_attach(&h->sd);
@@ -670,7 +669,7 @@ static int sdhci_probe(dt_node node)
 		return error;
 	if (bytes < REGS_BYTES)
 		return -EINVAL;
-	h = calloc(1, sizeof(*h));
+	h = boot_alloc(sizeof(*h));
 	if (!h)
 		return -ENOMEM;
 	h->sd = (struct sd_host){
@@ -687,10 +686,7 @@ static int sdhci_probe(dt_node node)
 	error = h->regs ? io_probe_read32(h->regs + PRESENT, &ignored) : -ENOMEM;
 	if (!error)
 		error = find_out(h);
-	if (!error)
-		return start(h);
-	free(h);
-	return error;
+	return error ? error : start(h);
 }
 
 static const char *const sdhci_compatible[] = {

@@ -7,8 +7,8 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <pith/block.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/irq.h>
 #include <pith/log.h>
@@ -211,7 +211,7 @@ static int set_up(struct virtio_blk *b)
 static int virtio_blk_probe(struct virtio_device *vdev)
 {
 	static unsigned int count;
-	struct virtio_blk *b = calloc(1, sizeof(*b));
+	struct virtio_blk *b = boot_alloc(sizeof(*b));
 	int err;
 
 	if (!b)
@@ -228,7 +228,6 @@ static int virtio_blk_probe(struct virtio_device *vdev)
 	err = set_up(b);
 	if (err < 0) {
 		vq_free(&b->q);
-		free(b);
 		return err;
 	}
 	count++;

@@ -8,8 +8,8 @@
  * Source: virtio 1.2, sections 3.1 (initialization), 4.2 (virtio over MMIO).
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -317,15 +317,12 @@ static int virtio_mmio_probe(dt_node node)
 	version = read32(regs + VERSION);
 	if (version != 1 && version != 2)
 		return -ENOTSUP;
-	dev = calloc(1, sizeof(*dev));
+	dev = boot_alloc(sizeof(*dev));
 	if (!dev)
 		return -ENOMEM;
 	*dev = (struct virtio_device){
 	    .driver = driver, .regs = regs, .node = node, .legacy = version == 1};
-	err = bring_up(dev);
-	if (err < 0)
-		free(dev);
-	return err;
+	return bring_up(dev);
 }
 
 static const char *const virtio_mmio_compatible[] = {"virtio,mmio", NULL};

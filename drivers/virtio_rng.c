@@ -6,8 +6,8 @@
  * Source: virtio 1.2, section 5.4.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/entropy.h>
 #include <pith/irq.h>
@@ -89,7 +89,7 @@ static void virtio_rng_wake(struct virtio_device *vdev)
 
 static int virtio_rng_probe(struct virtio_device *vdev)
 {
-	struct virtio_rng *r = calloc(1, sizeof(*r));
+	struct virtio_rng *r = boot_alloc(sizeof(*r));
 	int err;
 
 	if (!r)
@@ -107,7 +107,6 @@ static int virtio_rng_probe(struct virtio_device *vdev)
 		err = virtio_start(vdev);
 	if (err < 0) {
 		vq_free(&r->q);
-		free(r);
 		return err;
 	}
 	post(r);

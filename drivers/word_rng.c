@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Generators that give a word when they have one (word_rng.h). */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/entropy.h>
 #include <pith/io.h>
@@ -57,16 +57,14 @@ int word_rng_probe(dt_node node, const struct word_rng_type *type)
 		return error;
 	if (bytes < type->bytes)
 		return -EINVAL;
-	r = calloc(1, sizeof(*r));
+	r = boot_alloc(sizeof(*r));
 	if (!r)
 		return -ENOMEM;
 	r->type = type;
 	r->regs = io_map(pa, type->bytes);
 	error = r->regs ? io_probe_read32(r->regs, &control) : -EINVAL;
-	if (error) {
-		free(r);
+	if (error)
 		return error;
-	}
 	if (!(control & type->enable_mask))
 		type->enable(r->regs);
 	r->source = (struct entropy_source){.name = type->name, .read = word_rng_read};

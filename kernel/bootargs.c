@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <pith/boot_alloc.h>
 #include <pith/bootargs.h>
 #include <pith/compiler.h>
 #include <pith/log.h>
@@ -116,10 +117,10 @@ void bootargs_init(const char *line)
 	bootargs_argc = 1;
 	if (bytes == LINE_BYTES)
 		klog("bootargs: cut after %u bytes", LINE_BYTES);
-	words = words_end = malloc(bytes + 1);
+	words = words_end = boot_alloc(bytes + 1);
 	if (words) {
 		end = split(line, bytes, words, &count);
-		pointers = malloc((2 * count + 3) * sizeof(*pointers));
+		pointers = boot_alloc((2 * count + 3) * sizeof(*pointers));
 	}
 	if (!pointers) {
 		klog("bootargs: no memory");

@@ -7,8 +7,8 @@
  * has the same driver. Strings are compared by length first: nearly all begin with "arm,".
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <pith/boot_alloc.h>
 #include <pith/driver.h>
 #include <pith/log.h>
 
@@ -21,17 +21,17 @@ struct known {
 	const struct driver *driver;
 };
 
-/* A node that has a driver. */
+/* A node that has a driver; the next one of the tree follows. */
 struct match {
+	struct match *next;
 	const struct driver *driver;
 	dt_node node;
 	bool probed;
 };
 
 static struct match *matches;
-static size_t match_count;
 
-/* All strings that drivers know, up to one without driver; NULL: no memory. To be freed. */
+/* All strings that drivers know, up to one without driver; NULL: no memory. */
 static struct known *list_known(void)
 {
 	struct known *list, *k;
@@ -40,13 +40,12 @@ static struct known *list_known(void)
 	for (const struct driver *const *d = __drivers_start; d < __drivers_end; d++)
 		for (const char *const *c = (*d)->compatible; *c; c++)
 			count++;
-	k = list = malloc(count * sizeof(*list));
+	k = list = boot_alloc(count * sizeof(*list));
 	if (!list)
 		return NULL;
 	for (const struct driver *const *d = __drivers_start; d < __drivers_end; d++)
 		for (const char *const *c = (*d)->compatible; *c; c++)
 			*k++ = (struct known){*c, strlen(*c) + 1, *d};
-	*k = (struct known){0};
 	return list;
 }
 
@@ -65,20 +64,17 @@ static const struct driver *find(const struct known *list, const char *strings, 
 	return NULL;
 }
 
-/* False with no memory. */
-static bool add_match(dt_node n, const struct driver *d)
+/* Returns where the next one goes, NULL with no memory. */
+static struct match **add_match(struct match **end, dt_node n, const struct driver *d)
 {
-	const size_t step = 32;
+	struct match *m = boot_alloc(sizeof(*m));
 
-	if (match_count % step == 0) {
-		struct match *more = realloc(matches, (match_count + step) * sizeof(*more));
-
-		if (!more)
-			return false;
-		matches = more;
-	}
-	matches[match_count++] = (struct match){.driver = d, .node = n};
-	return true;
+	if (!m)
+		return NULL;
+	m->driver = d;
+	m->node = n;
+	*end = m;
+	return &m->next;
 }
 
 static void match_all(void)
@@ -87,9 +83,9 @@ static void match_all(void)
 	const struct driver *driver = NULL;
 	const char *last = NULL;
 	size_t last_bytes = 0;
-	bool fits = list;
+	struct match **end = list ? &matches : NULL;
 
-	for (dt_node n = 0; fits && n != DT_NONE; n = dt_next(n)) {
+	for (dt_node n = 0; end && n != DT_NONE; n = dt_next(n)) {
 		size_t bytes;
 		const char *strings = dt_compatible_strings(n, &bytes);
 
@@ -101,11 +97,10 @@ static void match_all(void)
 			driver = find(list, strings, bytes);
 		}
 		if (driver && dt_enabled(n))
-			fits = add_match(n, driver);
+			end = add_match(end, n, driver);
 	}
-	if (!fits)
+	if (!end)
 		klog("no memory to match all drivers");
-	free(list);
 }
 
 /* Returns whether it came up. */
@@ -122,7 +117,7 @@ static bool probe(struct match *m)
 /* The match of a node, if it waits for its probe in this stage; or NULL. */
 static struct match *waiting(dt_node n, enum driver_stage stage)
 {
-	for (struct match *m = matches; m < matches + match_count; m++)
+	for (struct match *m = matches; m; m = m->next)
 		if (m->node == n && m->driver->stage == stage && !m->probed)
 			return m;
 	return NULL;
@@ -156,7 +151,7 @@ int drivers_probe(enum driver_stage stage)
 
 	if (!matches)
 		match_all();
-	for (struct match *m = matches; m < matches + match_count; m++)
+	for (struct match *m = matches; m; m = m->next)
 		while (m->driver->stage == stage && !m->probed)
 			up += probe(stage == DRV_IRQCHIP ? first_in_chain(m) : m);
 	return up;

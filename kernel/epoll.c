@@ -36,8 +36,8 @@ struct epoll {
 };
 
 struct item {
-	struct watcher watcher; /* first: fd.c frees it so */
-	struct epoll *set;      /* NULL: the file was closed */
+	struct watcher watcher;
+	struct epoll *set; /* NULL: the file was closed */
 	struct file *file;
 	int fd;
 	uint32_t events; /* asked for, with EPOLLERR and EPOLLHUP; 0: a one-shot that was shot */
@@ -103,8 +103,11 @@ static bool item_notify(struct watcher *w, uint32_t events)
 {
 	struct item *item = container_of(w, struct item, watcher);
 
-	if (!item->set)
+	if (!item->set) {
+		if (events == READY_RELEASED)
+			free(item);
 		return false;
+	}
 	if (events == READY_CLOSED) {
 		item_leave(item);
 		return false;

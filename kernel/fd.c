@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include <pith/compiler.h>
 #include <pith/console.h>
@@ -103,7 +102,7 @@ void file_release(struct file *f)
 	struct watcher *w;
 
 	while ((w = take_orphan(f)))
-		free(w);
+		w->notify(w, READY_RELEASED);
 	f->ops->release(f);
 }
 

@@ -6,7 +6,7 @@ obj-y += kernel/dt.o
 obj-y += kernel/bootargs.o kernel/console.o kernel/driver.o kernel/irq.o kernel/line.o
 obj-y += kernel/log.o kernel/machine.o kernel/time.o
 obj-y += kernel/supply.o kernel/gpio.o kernel/firmware.o kernel/watchdog.o
-obj-y += kernel/page.o kernel/malloc.o kernel/runtree.o
+obj-y += kernel/page.o kernel/malloc.o kernel/runtree.o kernel/boot_alloc.o
 
 # Devices and memory. DMA_DEBUG=1 finds buffers that are used by both at once.
 obj-y += kernel/dma.o $(if $(DMA_DEBUG),kernel/dma_debug.o,kernel/dma_map.o)

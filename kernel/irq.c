@@ -2,7 +2,7 @@
 /* Interrupts: controllers, their lines, and the handlers attached to them. */
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
+#include <pith/boot_alloc.h>
 #include <pith/irq.h>
 #include <pith/log.h>
 
@@ -19,7 +19,7 @@ static bool inside;
 
 int irqchip_register(struct irqchip *chip)
 {
-	chip->actions = calloc(chip->lines, sizeof(struct irq_action *));
+	chip->actions = boot_alloc(chip->lines * sizeof(struct irq_action *));
 	if (!chip->actions)
 		return -ENOMEM;
 	chip->next = chips;
@@ -73,14 +73,11 @@ int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg,
 	if (line < 0)
 		return line;
 	assert((unsigned int)line < chip->lines);
-	a = malloc(sizeof(*a));
+	a = boot_alloc(sizeof(*a));
 	if (!a)
 		return -ENOMEM;
 	*a = (struct irq_action){.handler = handler, .arg = arg, .name = name};
-	error = line_attach(chip, line, a);
-	if (error)
-		free(a);
-	return error;
+	return line_attach(chip, line, a);
 }
 
 void irq_dispatch(struct irqchip *chip, unsigned int line)

@@ -73,7 +73,7 @@ static void greet(void)
 	struct memory_info memory;
 	const char *slot = bootarg("pith.slot"); /* from U-Boot, which verified the image */
 
-	memory_info(&memory);
+	page_info(&memory);
 	klog("Pith: %s %s, build %.12s", image_name, image_version, image_build_id());
 	klog("%s, EL%u, %lu MiB, %s%s", machine_model(), boot_info.entry_el,
 	     (memory.total_bytes >> 20) + 1, slot ? "slot " : "unverified", slot ? slot : "");
@@ -110,7 +110,7 @@ void kernel_main(void)
 	vectors_install(); /* from here on a fault explains itself */
 	serror_unmask();
 	threads_init();               /* this context becomes the idle thread */
-	memory_init();                /* pages and malloc */
+	memory_init();                /* pages */
 	bootargs_init(dt_bootargs()); /* words for us, environment, argv */
 	crash_begin();                /* what is said from here on survives a reset */
 	drivers_probe(DRV_POWER);     /* from here on a panic resets */

@@ -135,13 +135,12 @@ static void retire_slab(struct slab *s)
 	heap.spare_count++;
 }
 
-/* The page allocator calls this before it gives up: empty slabs and spare pages go back. */
-int malloc_trim(size_t pad)
+/* Empty slabs and spare pages go back. */
+static int give_pages_back(void)
 {
 	unsigned long flags = irq_save();
 	int released = 0;
 
-	(void)pad;
 	for (unsigned int c = 0; c < CLASSES; c++)
 		while (heap.usable[c] && is_empty(heap.usable[c])) {
 			retire_slab(heap.usable[c]);
@@ -157,6 +156,12 @@ int malloc_trim(size_t pad)
 	return released;
 }
 
+int malloc_trim(size_t pad)
+{
+	(void)pad;
+	return give_pages_back();
+}
+
 static struct slab *get_page(void)
 {
 	unsigned long flags = irq_save();
@@ -167,7 +172,10 @@ static struct slab *get_page(void)
 		heap.spare_count--;
 	}
 	irq_restore_quiet(flags);
-	return s ? s : page_alloc(1, PAGE_BYTES, UINT64_MAX);
+	if (s)
+		return s;
+	page_reclaim = give_pages_back;
+	return page_alloc(1, PAGE_BYTES, UINT64_MAX);
 }
 
 /*

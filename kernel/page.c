@@ -10,7 +10,6 @@
  * Physical addresses are pointers: RAM is mapped at its own address.
  */
 #include <assert.h>
-#include <malloc.h>
 #include <pith/compiler.h>
 #include <pith/irq.h>
 #include <pith/log.h>
@@ -24,6 +23,8 @@ static struct region {
 	uintptr_t start, end;
 } regions[REGIONS_MAX];
 static unsigned int region_count;
+
+int (*page_reclaim)(void);
 
 static struct run *free_runs;
 static size_t total_pages, free_pages, used_max_pages;
@@ -184,7 +185,7 @@ void *page_alloc(size_t count, size_t align, uint64_t below_pa)
 	assert(!in_irq());
 	assert(count > 0 && align >= PAGE_BYTES && (align & (align - 1)) == 0);
 	pages = take(count, align, below_pa);
-	if (!pages && malloc_trim(0))
+	if (!pages && page_reclaim && page_reclaim())
 		pages = take(count, align, below_pa);
 	return pages;
 }

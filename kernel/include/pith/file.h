@@ -32,13 +32,14 @@ struct watcher {
 	/*
 	 * Interrupts masked, any context: may wake threads, may not block. events: what may be new, or
 	 * READY_CLOSED: the file is going away. A watcher that does not keep the file from that (by
-	 * file_use) must be malloc'ed, with this struct first: it forgets itself now, stays linked, and
-	 * is freed with the file.
+	 * file_use) stays linked until READY_RELEASED, the last it hears, in a context that may block:
+	 * then it is nobody's any more, and frees itself.
 	 * Returns  true if taken: somebody will look at the file
 	 */
 	bool (*notify)(struct watcher *w, uint32_t events);
 };
-#define READY_CLOSED (1u << 27)
+#define READY_CLOSED   (1u << 27)
+#define READY_RELEASED (1u << 26)
 
 void ready_init(struct ready *r);
 /* events: EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP | EPOLLPRI. Any context. */

@@ -26,6 +26,11 @@ void page_add(uint64_t pa, uint64_t bytes);
  * Returns   the address, or NULL. Blocks: no. Not from irq context.
  */
 void *page_alloc(size_t count, size_t align, uint64_t below_pa);
+/*
+ * Who keeps pages for a while sets this: page_alloc() calls it before it gives up. Returns whether it
+ * freed any. It is malloc's, which sets it when it gets its first page.
+ */
+extern int (*page_reclaim)(void);
 /* Free pages: all or any part of what was allocated. What is free already, or not RAM, asserts. */
 void page_free(void *pages, size_t count);
 
@@ -37,7 +42,7 @@ struct memory_info {
 	size_t heap_used_max_bytes;
 };
 void memory_info(struct memory_info *info);
-/* The pages' part of it (the first three), for memory_info. */
+/* The pages' part of it (the first three), which is there without malloc, too. */
 void page_info(struct memory_info *info);
 
 #endif
