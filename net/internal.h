@@ -84,16 +84,31 @@ extern uint32_t udp_overflows;
 
 /* --- timers.c -------------------------------------------------------------------------------- */
 
+/* A module of lwIP's that wants to be called at intervals. */
+struct timed {
+	uint32_t interval_ms;
+	void (*run)(void); /* lwIP's */
+	/*
+	 * Let so many intervals pass, in which nothing is due. Returns in how many from then on run() has
+	 * something to do: at least 1; TIMER_NEVER.
+	 */
+	uint32_t (*pass)(uint32_t intervals);
+};
+#define TIMER_NEVER UINT32_MAX
+
 /* Set while a look at all timers is due anyway; else net_lock() calls timers_activity(). */
 extern bool timers_alert;
 extern uint32_t timers_wakeups;
 void timers_init(void);
+/* One more module, if it is not known yet; at most TIMERS_LATER. Under the lock. */
+void timers_add(const struct timed *module);
+#define TIMERS_LATER 1
 /* Something may happen in the stack now: catch up with the time, and look soon. Under the lock. */
 void timers_activity(void);
 /* Run what is due. Under the lock, net thread. */
 void timers_run(void);
 
-/* --- tables.c: what timers.c needs to know of lwIP's private tables. In intervals of each. ----- */
+/* --- arp.c ----------------------------------------------------------------------------------- */
 
 struct eth_addr;
 /*
@@ -101,11 +116,7 @@ struct eth_addr;
  * nothing need be done about it; else NULL: ask etharp_output().
  */
 const struct eth_addr *arp_neighbour(struct netif *netif, const ip4_addr_t *to);
-#define TIMER_NEVER UINT32_MAX
-uint32_t arp_due(void);
-void arp_skip(uint32_t intervals);
-uint32_t dns_due(void);
-void dns_skip(uint32_t intervals);
+uint32_t arp_pass(uint32_t intervals);
 
 /* --- memory.c -------------------------------------------------------------------------------- */
 

@@ -5,19 +5,19 @@
  * lwIP wants its modules called at fixed intervals, TCP every 50 ms, ARP every second, and so on,
  * whether there is anything to do or not. Here each module is asked after its turn how many intervals
  * from now it has something to do next, and is called again only then; the intervals that passed
- * in between are made up for by its skip function, which adds to its counters what the calls would
- * have added. A connection that is merely open has nothing due and costs nothing.
+ * in between are made up for by its `pass`, which adds to its counters what the calls would have
+ * added. A connection that is merely open has nothing due and costs nothing.
  *
  * What is due can change by anything that happens in the stack, so the first activity after a look
  * at all modules orders the next look (timers_alert), LOOK_NS later. Under load that is 20 looks a
  * second; after an isolated packet one.
  */
+#include <assert.h>
 #include <pith/irq.h>
 #include <pith/log.h>
 #include <pith/time.h>
 #include "internal.h"
 #include "lwip/dhcp.h"
-#include "lwip/dns.h"
 #include "lwip/etharp.h"
 #include "lwip/igmp.h"
 #include "lwip/ip4_frag.h"
@@ -30,30 +30,20 @@
 
 #define LOOK_NS (50 * NS_PER_MS)
 
-struct module {
-	uint32_t interval_ms;
-	void (*run)(void); /* lwIP's */
-	/* Intervals until run() has something to do: at least 1; TIMER_NEVER. */
-	uint32_t (*due)(void);
-	/* Let so many intervals pass in which nothing is due. */
-	void (*skip)(uint32_t intervals);
-};
-
-static void skip_nothing(uint32_t intervals)
+/*
+ * What is left of a counter that runs down to 0, when something is due, after so many intervals in which
+ * nothing is. One of 0 or infinite (IP6_ADDR_LIFE_INFINITE) stands still.
+ */
+static uint32_t run_down(uint32_t counter, uint32_t intervals, uint32_t *due)
 {
-	(void)intervals;
+	if (!counter || counter == UINT32_MAX)
+		return counter;
+	counter -= LWIP_MIN(intervals, counter - 1);
+	*due = LWIP_MIN(*due, counter);
+	return counter;
 }
 
 /* --- TCP ------------------------------------------------------------------------------------- */
-
-/* tcp_tmr() does the slow part, in which tcp_ticks counts, on every other call. */
-static void tcp_skip(uint32_t intervals)
-{
-	static uint32_t half;
-
-	tcp_ticks += (half + intervals) / 2;
-	half = (half + intervals) % 2;
-}
 
 /* Slow ticks until the connection has been left alone for more than idle_ms. */
 static uint32_t tcp_left(const struct tcp_pcb *pcb, uint32_t idle_ms)
@@ -80,10 +70,15 @@ static uint32_t tcp_idle_due(const struct tcp_pcb *pcb)
 	return TIMER_NEVER;
 }
 
-static uint32_t tcp_due(void)
+/* tcp_tmr() does the slow part, in which tcp_ticks counts, on every other call. */
+static uint32_t tcp_pass(uint32_t intervals)
 {
+	static uint32_t half;
 	uint32_t ticks = TIMER_NEVER;
 
+	half += intervals;
+	tcp_ticks += half / 2;
+	half %= 2;
 	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
 		if (tcp_busy(pcb))
 			return 1;
@@ -101,19 +96,21 @@ void tcp_timer_needed(void)
 
 /* --- Reassembly ------------------------------------------------------------------------------ */
 
-static uint32_t reassembly4_due(void)
+static uint32_t reassembly4_pass(uint32_t intervals)
 {
+	(void)intervals;
 	return memory_reassembling(false) ? 1 : TIMER_NEVER;
 }
 
-static uint32_t reassembly6_due(void)
+static uint32_t reassembly6_pass(uint32_t intervals)
 {
+	(void)intervals;
 	return memory_reassembling(true) ? 1 : TIMER_NEVER;
 }
 
 /* --- DHCP ------------------------------------------------------------------------------------ */
 
-static uint32_t dhcp_fine_due(void)
+static uint32_t dhcp_fine_pass(uint32_t intervals)
 {
 	uint32_t due = TIMER_NEVER;
 	struct netif *netif;
@@ -122,30 +119,19 @@ static uint32_t dhcp_fine_due(void)
 	{
 		struct dhcp *dhcp = netif_dhcp_data(netif);
 
-		if (dhcp && dhcp->request_timeout)
-			due = LWIP_MIN(due, dhcp->request_timeout);
+		if (dhcp)
+			dhcp->request_timeout =
+			    (u16_t)run_down(dhcp->request_timeout, intervals, &due);
 	}
 	return due;
 }
 
-static void dhcp_fine_skip(uint32_t intervals)
-{
-	struct netif *netif;
-
-	NETIF_FOREACH(netif)
-	{
-		struct dhcp *dhcp = netif_dhcp_data(netif);
-
-		if (dhcp && dhcp->request_timeout)
-			dhcp->request_timeout -= LWIP_MIN(intervals, dhcp->request_timeout - 1u);
-	}
-}
-
 /* Once a minute while a lease is held. */
-static uint32_t dhcp_coarse_due(void)
+static uint32_t dhcp_coarse_pass(uint32_t intervals)
 {
 	struct netif *netif;
 
+	(void)intervals;
 	NETIF_FOREACH(netif)
 	{
 		struct dhcp *dhcp = netif_dhcp_data(netif);
@@ -158,102 +144,47 @@ static uint32_t dhcp_coarse_due(void)
 
 /* --- Multicast groups -------------------------------------------------------------------------- */
 
-static uint32_t igmp_due(void)
+static uint32_t igmp_pass(uint32_t intervals)
 {
 	uint32_t due = TIMER_NEVER;
 	struct netif *netif;
 
 	NETIF_FOREACH(netif)
 	{
-		for (struct igmp_group *g = netif_igmp_data(netif); g; g = g->next) {
-			if (g->timer)
-				due = LWIP_MIN(due, g->timer);
-		}
+		for (struct igmp_group *g = netif_igmp_data(netif); g; g = g->next)
+			g->timer = (u16_t)run_down(g->timer, intervals, &due);
 	}
 	return due;
 }
 
-static void igmp_skip(uint32_t intervals)
-{
-	struct netif *netif;
-
-	NETIF_FOREACH(netif)
-	{
-		for (struct igmp_group *g = netif_igmp_data(netif); g; g = g->next) {
-			if (g->timer)
-				g->timer -= LWIP_MIN(intervals, g->timer - 1u);
-		}
-	}
-}
-
-static uint32_t mld_due(void)
+static uint32_t mld_pass(uint32_t intervals)
 {
 	uint32_t due = TIMER_NEVER;
 	struct netif *netif;
 
 	NETIF_FOREACH(netif)
 	{
-		for (struct mld_group *g = netif_mld6_data(netif); g; g = g->next) {
-			if (g->timer)
-				due = LWIP_MIN(due, g->timer);
-		}
+		for (struct mld_group *g = netif_mld6_data(netif); g; g = g->next)
+			g->timer = (u16_t)run_down(g->timer, intervals, &due);
 	}
 	return due;
-}
-
-static void mld_skip(uint32_t intervals)
-{
-	struct netif *netif;
-
-	NETIF_FOREACH(netif)
-	{
-		for (struct mld_group *g = netif_mld6_data(netif); g; g = g->next) {
-			if (g->timer)
-				g->timer -= LWIP_MIN(intervals, g->timer - 1u);
-		}
-	}
 }
 
 /* --- IPv6 neighbours, routers, prefixes, addresses ---------------------------------------------- */
 
-/* The counters that nd6_tmr() lets run down by one each second, to be called on each. */
-static void nd6_counters(void (*each)(uint32_t *seconds, void *arg), void *arg)
+/* Those that nd6_tmr() lets run down by one each second. A preferred life of 0 has run out already. */
+static void addresses_pass(struct netif *netif, uint32_t intervals, uint32_t *due)
 {
-	struct netif *netif;
+	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++) {
+		u32_t *valid = &netif->ip6_addr_valid_life[i];
+		u32_t *preferred = &netif->ip6_addr_pref_life[i];
 
-	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++) {
-		if (default_router_list[i].neighbor_entry)
-			each(&default_router_list[i].invalidation_timer, arg);
+		if (ip6_addr_isinvalid(netif_ip6_addr_state(netif, i)) ||
+		    netif_ip6_addr_isstatic(netif, i))
+			continue;
+		*valid = run_down(*valid, intervals, due);
+		*preferred = run_down(*preferred, intervals, due);
 	}
-	for (int i = 0; i < LWIP_ND6_NUM_PREFIXES; i++) {
-		if (prefix_list[i].netif)
-			each(&prefix_list[i].invalidation_timer, arg);
-	}
-	NETIF_FOREACH(netif)
-	{
-		for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++) {
-			if (ip6_addr_isinvalid(netif_ip6_addr_state(netif, i)) ||
-			    netif_ip6_addr_isstatic(netif, i))
-				continue;
-			each(&netif->ip6_addr_valid_life[i], arg);
-			each(&netif->ip6_addr_pref_life[i], arg);
-		}
-	}
-}
-
-static void nd6_count_min(uint32_t *seconds, void *arg)
-{
-	uint32_t *due = arg;
-
-	/* A preferred life of 0 has run out already, and has nothing more to do. */
-	if (*seconds && !ip6_addr_life_isinfinite(*seconds))
-		*due = LWIP_MIN(*due, *seconds);
-}
-
-static void nd6_count_down(uint32_t *seconds, void *arg)
-{
-	if (*seconds && !ip6_addr_life_isinfinite(*seconds))
-		*seconds -= LWIP_MIN(*(uint32_t *)arg, *seconds - 1);
 }
 
 static bool nd6_netif_busy(const struct netif *netif)
@@ -268,64 +199,72 @@ static bool nd6_netif_busy(const struct netif *netif)
 	       !ip6_addr_isduplicated(netif_ip6_addr_state(netif, 0));
 }
 
-static uint32_t nd6_due(void)
+static uint32_t neighbour_pass(struct nd6_neighbor_cache_entry *n, uint32_t intervals)
+{
+	switch (n->state) {
+	case ND6_REACHABLE:
+		n->counter.reachable_time -=
+		    LWIP_MIN(intervals * ND6_TMR_INTERVAL, n->counter.reachable_time);
+		return n->counter.reachable_time / ND6_TMR_INTERVAL + 1;
+	case ND6_STALE:
+		n->counter.stale_time += intervals;
+		return TIMER_NEVER;
+	case ND6_NO_ENTRY:
+		return TIMER_NEVER;
+	}
+	return 1;
+}
+
+static uint32_t nd6_pass(uint32_t intervals)
 {
 	uint32_t due = TIMER_NEVER;
 	struct netif *netif;
 
-	NETIF_FOREACH(netif)
-	{
-		if (nd6_netif_busy(netif))
-			return 1;
-	}
-	for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++) {
-		const struct nd6_neighbor_cache_entry *n = &neighbor_cache[i];
-
-		if (n->state == ND6_INCOMPLETE || n->state == ND6_DELAY || n->state == ND6_PROBE)
-			return 1;
-		if (n->state == ND6_REACHABLE)
-			due = LWIP_MIN(due, n->counter.reachable_time / ND6_TMR_INTERVAL + 1);
-	}
-	nd6_counters(nd6_count_min, &due);
-	return due;
-}
-
-static void nd6_skip(uint32_t intervals)
-{
-	for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++) {
-		struct nd6_neighbor_cache_entry *n = &neighbor_cache[i];
-
-		if (n->state == ND6_REACHABLE)
-			n->counter.reachable_time -=
-			    LWIP_MIN(intervals * ND6_TMR_INTERVAL, n->counter.reachable_time);
-		else if (n->state == ND6_STALE)
-			n->counter.stale_time += intervals;
-	}
+	for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++)
+		due = LWIP_MIN(due, neighbour_pass(&neighbor_cache[i], intervals));
 	for (int i = 0; i < LWIP_ND6_NUM_DESTINATIONS; i++)
 		destination_cache[i].age += intervals;
-	nd6_counters(nd6_count_down, &intervals);
+	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++) {
+		struct nd6_router_list_entry *r = &default_router_list[i];
+
+		if (r->neighbor_entry)
+			r->invalidation_timer = run_down(r->invalidation_timer, intervals, &due);
+	}
+	for (int i = 0; i < LWIP_ND6_NUM_PREFIXES; i++) {
+		struct nd6_prefix_list_entry *p = &prefix_list[i];
+
+		if (p->netif)
+			p->invalidation_timer = run_down(p->invalidation_timer, intervals, &due);
+	}
+	NETIF_FOREACH(netif)
+	{
+		addresses_pass(netif, intervals, &due);
+		if (nd6_netif_busy(netif))
+			due = 1;
+	}
+	return due;
 }
 
 /* --- All of them ------------------------------------------------------------------------------- */
 
-static const struct module modules[] = {
-    {TCP_TMR_INTERVAL, tcp_tmr, tcp_due, tcp_skip},
-    {ARP_TMR_INTERVAL, etharp_tmr, arp_due, arp_skip},
-    {IP_TMR_INTERVAL, ip_reass_tmr, reassembly4_due, skip_nothing},
-    {IP6_REASS_TMR_INTERVAL, ip6_reass_tmr, reassembly6_due, skip_nothing},
-    {DHCP_FINE_TIMER_MSECS, dhcp_fine_tmr, dhcp_fine_due, dhcp_fine_skip},
-    {DHCP_COARSE_TIMER_MSECS, dhcp_coarse_tmr, dhcp_coarse_due, skip_nothing},
-    {IGMP_TMR_INTERVAL, igmp_tmr, igmp_due, igmp_skip},
-    {MLD6_TMR_INTERVAL, mld6_tmr, mld_due, mld_skip},
-    {ND6_TMR_INTERVAL, nd6_tmr, nd6_due, nd6_skip},
-    {DNS_TMR_INTERVAL, dns_tmr, dns_due, dns_skip},
+static const struct timed modules[] = {
+    {TCP_TMR_INTERVAL, tcp_tmr, tcp_pass},
+    {ARP_TMR_INTERVAL, etharp_tmr, arp_pass},
+    {IP_TMR_INTERVAL, ip_reass_tmr, reassembly4_pass},
+    {IP6_REASS_TMR_INTERVAL, ip6_reass_tmr, reassembly6_pass},
+    {DHCP_FINE_TIMER_MSECS, dhcp_fine_tmr, dhcp_fine_pass},
+    {DHCP_COARSE_TIMER_MSECS, dhcp_coarse_tmr, dhcp_coarse_pass},
+    {IGMP_TMR_INTERVAL, igmp_tmr, igmp_pass},
+    {MLD6_TMR_INTERVAL, mld6_tmr, mld_pass},
+    {ND6_TMR_INTERVAL, nd6_tmr, nd6_pass},
 };
-#define MODULES LWIP_ARRAYSIZE(modules)
 
-static struct {
-	uint64_t counted_ns; /* intervals up to here have been run or skipped */
+/* A module and its time. Some come later (timers_add()). */
+static struct clock {
+	const struct timed *module;
+	uint64_t counted_ns; /* intervals up to here have been run or passed */
 	uint32_t due;        /* intervals from there, as of the last look */
-} state[MODULES];
+} clocks[LWIP_ARRAYSIZE(modules) + TIMERS_LATER], *clocks_end = clocks;
 
 bool timers_alert = true; /* a look is ordered, at look_ns; nothing to do before timers_init() */
 uint32_t timers_wakeups;
@@ -333,15 +272,14 @@ static uint64_t look_ns;
 static struct timer wake;
 static uint64_t alarm_ns = TIME_FOREVER;
 
-static uint64_t interval_ns(unsigned int i)
+static uint64_t interval_ns(const struct clock *c)
 {
-	return modules[i].interval_ms * NS_PER_MS;
+	return c->module->interval_ms * NS_PER_MS;
 }
 
-static uint64_t due_ns(unsigned int i)
+static uint64_t due_ns(const struct clock *c)
 {
-	return state[i].due == TIMER_NEVER ? TIME_FOREVER
-	                                   : state[i].counted_ns + state[i].due * interval_ns(i);
+	return c->due == TIMER_NEVER ? TIME_FOREVER : c->counted_ns + c->due * interval_ns(c);
 }
 
 /* Only the net thread runs timers, as it may take as long as it takes. */
@@ -355,8 +293,8 @@ static void set_alarm(void)
 {
 	uint64_t when = timers_alert ? look_ns : TIME_FOREVER;
 
-	for (unsigned int i = 0; i < MODULES; i++)
-		when = LWIP_MIN(when, due_ns(i));
+	for (const struct clock *c = clocks; c < clocks_end; c++)
+		when = LWIP_MIN(when, due_ns(c));
 	if (when == alarm_ns)
 		return;
 	alarm_ns = when;
@@ -367,36 +305,33 @@ static void set_alarm(void)
 }
 
 /* Count the whole intervals up to now, but not the one in which something is due. */
-static void catch_up(unsigned int i, uint64_t now)
+static void catch_up(struct clock *c, uint64_t now)
 {
-	uint64_t passed = (now - state[i].counted_ns) / interval_ns(i);
-	uint32_t skipped = (uint32_t)LWIP_MIN(passed, state[i].due - 1u);
+	uint64_t passed = (now - c->counted_ns) / interval_ns(c);
+	uint32_t count = (uint32_t)LWIP_MIN(passed, c->due - 1u);
 
-	if (!skipped)
+	if (!count)
 		return;
-	modules[i].skip(skipped);
-	state[i].counted_ns += skipped * interval_ns(i);
-	if (state[i].due != TIMER_NEVER)
-		state[i].due -= skipped;
+	c->due = c->module->pass(count);
+	c->counted_ns += count * interval_ns(c);
 }
 
 void timers_activity(void)
 {
 	uint64_t now = time_now_ns();
 
-	for (unsigned int i = 0; i < MODULES; i++)
-		catch_up(i, now);
+	for (struct clock *c = clocks; c < clocks_end; c++)
+		catch_up(c, now);
 	timers_alert = true;
 	look_ns = now + LOOK_NS;
 	set_alarm();
 }
 
 /* However late we are: one turn, so that a clock that stood still does not make a burst of them. */
-static void run_module(unsigned int i, uint64_t now)
+static void run_module(struct clock *c, uint64_t now)
 {
-	modules[i].run();
-	state[i].counted_ns = due_ns(i);
-	state[i].counted_ns += (now - state[i].counted_ns) / interval_ns(i) * interval_ns(i);
+	c->module->run();
+	c->counted_ns = now - (now - due_ns(c)) % interval_ns(c);
 }
 
 void timers_run(void)
@@ -407,30 +342,36 @@ void timers_run(void)
 	if (now < alarm_ns)
 		return;
 	timers_wakeups++;
-	for (unsigned int i = 0; i < MODULES; i++) {
-		catch_up(i, now);
-		if (due_ns(i) > now)
+	for (struct clock *c = clocks; c < clocks_end; c++) {
+		catch_up(c, now);
+		if (due_ns(c) > now)
 			continue;
-		run_module(i, now);
+		run_module(c, now);
 		look = true; /* what one module does may give another one something to do */
 	}
 	if (look) {
-		for (unsigned int i = 0; i < MODULES; i++)
-			state[i].due = modules[i].due();
+		for (struct clock *c = clocks; c < clocks_end; c++)
+			c->due = c->module->pass(0);
 		timers_alert = false;
 	}
 	alarm_ns = 0; /* it has gone off: to be armed again in any case */
 	set_alarm();
 }
 
+void timers_add(const struct timed *module)
+{
+	for (const struct clock *c = clocks; c < clocks_end; c++) {
+		if (c->module == module)
+			return;
+	}
+	assert(clocks_end < clocks + LWIP_ARRAYSIZE(clocks));
+	*clocks_end++ = (struct clock){module, time_now_ns(), TIMER_NEVER};
+}
+
 void timers_init(void)
 {
-	uint64_t now = time_now_ns();
-
-	for (unsigned int i = 0; i < MODULES; i++) {
-		state[i].counted_ns = now;
-		state[i].due = TIMER_NEVER;
-	}
+	for (unsigned int i = 0; i < LWIP_ARRAYSIZE(modules); i++)
+		timers_add(&modules[i]);
 	wake.expired = ring;
 	timers_activity();
 }
