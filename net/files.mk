@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The files of net/: obj-y always, obj-$(FEAT_...) with a feature (apps/features.mk).
 
-net_objs := address.o arp.o checksum.o config.o core.o dns.o hostent.o interface.o memory.o netif.o option.o \
-	random.o resolver.o segment.o shortcut.o siphash.o socket.o socket_tcp.o socket_udp.o status.o timers.o
+net_objs := address.o arp.o checksum.o config.o core.o dns.o hostent.o interface.o ip.o memory.o netif.o \
+	option.o random.o resolver.o segment.o shortcut.o siphash.o socket.o socket_tcp.o socket_udp.o status.o timers.o
 # Not built: init.c, mem.c, memp.c, timeouts.c, replaced by core.c, memory.c and timers.c; etharp.c,
 # dns.c and ip4.c, which arp.c, resolver.c and shortcut.c include.
 lwip_objs := core/def.o core/inet_chksum.o core/ip.o core/netif.o core/pbuf.o core/stats.o \
@@ -16,12 +16,13 @@ ipv6_objs := net/ipv6.o $(addprefix $(lwip)/src/core/ipv6/,ethip6.o icmp6.o ip6.
 obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs) $(if $(FEAT_IPV6),$(ipv6_objs),net/without_ipv6.o)
 deps-$(FEAT_NET) += lwip
 
-# What runs for every packet.
+# What runs for every packet. lwIP itself is as fast when it is compiled for size: within 2 % of the
+# instructions that it takes of a request or a datagram, and 5 KB smaller.
 net_hot  := checksum.o memory.o netif.o random.o segment.o shortcut.o siphash.o socket.o \
 	socket_tcp.o socket_udp.o timers.o http.o
-lwip_hot := core/inet_chksum.o core/ip.o core/pbuf.o core/tcp.o core/tcp_in.o core/tcp_out.o core/udp.o \
-	core/ipv6/ip6.o netif/ethernet.o
-$(net_hot:%=$(obj)/net/%) $(lwip_hot:%=$(obj)/$(lwip)/src/%): optimize := -O2
+$(net_hot:%=$(obj)/net/%): optimize := -O2
+# Its variables, one after the other, are reached from one address.
+$(obj)/$(lwip)/src/core/tcp_in.o: flags += -fno-data-sections
 $(obj)/net/%.o $(addprefix $(obj)/,$(lwip_objs) $(ipv6_objs)): includes += -Inet -I$(lwip)/src/include -I$(lwip)/src
 # An app may use lwIP's raw API (pith/net.h).
 $(obj)/app/%.o: includes += $(if $(FEAT_NET),-isystem net -isystem $(lwip)/src/include)

@@ -155,11 +155,18 @@ uint16_t net_tx_checksum(struct netif *netif, struct pbuf *p, uint8_t proto, con
 #define PBUF_FLAG_TX_CHECKSUM                     0x40u
 #define LWIP_TX_CHKSUM(netif, p, proto, src, dst) net_tx_checksum(netif, p, proto, src, dst)
 
-/* --- Counters (net_status()) ------------------------------------------------------------------ */
+/* --- Counters: those that net_status() tells ----------------------------------------------------- */
 #define LWIP_STATS       1
 #define LWIP_STATS_LARGE 1
 #define MEM_STATS        0
 #define MEMP_STATS       0
 #define SYS_STATS        0
+#define LINK_STATS       0
+#define ETHARP_STATS     0
+#define IPFRAG_STATS     0
+#define IGMP_STATS       0
+#define IP6_FRAG_STATS   0
+#define MLD6_STATS       0
+#define ND6_STATS        0
 
 #endif

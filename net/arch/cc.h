@@ -5,6 +5,7 @@
 
 #include <limits.h> /* SSIZE_MAX: without it lwIP would define ssize_t */
 #include <stdint.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <pith/irq.h>
