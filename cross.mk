@@ -57,7 +57,8 @@ link_flags = -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,-z,no
 	-Wl,--no-undefined -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--build-id=sha1 \
 	-mfix-cortex-a53-835769 -Wl,--fix-cortex-a53-843419=$(1) -Wl,--fatal-warnings
 # stdio's calls that hold their stream's lock as a whole (kernel/stdio.c).
-link_flags += $(addprefix -Wl$(comma)--wrap=,vfprintf vfscanf fputc fputs puts fwrite fread fgets)
+link_flags += $(addprefix -Wl$(comma)--wrap=,vfprintf vfscanf fputc fputs puts fwrite fread fgets \
+	setvbuf)
 
 # Host tests: the same sources, natively, with every check that GCC has. -fno-sanitize-recover makes
 # undefined behaviour fail the test instead of printing about it.

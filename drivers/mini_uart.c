@@ -111,6 +111,8 @@ static void mini_uart_enable_input(struct console *c)
 		write32(u->regs + MU_IER, IER_RECEIVE);
 }
 
+CONSOLE_INPUT(mini_uart_write, mini_uart_enable_input);
+
 /* What the mini-UART's clock names: the auxiliary peripherals. Switch it on there. */
 static int clock_on(dt_node node, dt_node *aux, bool *was_on)
 {
@@ -183,7 +185,6 @@ static int mini_uart_probe(dt_node node)
 	    .name = "mini-uart",
 	    .node = node,
 	    .write = mini_uart_write,
-	    .enable_input = mini_uart_enable_input,
 	};
 	start(u, aux, was_on);
 	error = pins_default(node);

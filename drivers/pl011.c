@@ -124,6 +124,8 @@ static void pl011_enable_input(struct console *c)
 	irq_restore(flags);
 }
 
+CONSOLE_INPUT(pl011_write, pl011_enable_input);
+
 /*
  * If nobody has enabled it: 8n1 with FIFOs, in the order of section 3.3.8. A baud rate that is set
  * is left alone; section 3.3.6 has the divisor: clock / (16 * baud) in 64ths. The first clock is
@@ -166,7 +168,6 @@ static int pl011_probe(dt_node node)
 	    .name = "pl011",
 	    .node = node,
 	    .write = pl011_write,
-	    .enable_input = pl011_enable_input,
 	};
 	error = pins_default(node);
 	if (error)

@@ -22,6 +22,7 @@
 #include <pith/file.h>
 #include <pith/irq.h>
 #include <pith/result.h>
+#include "libc.h"
 
 #define WORD_BITS 64
 
@@ -172,6 +173,7 @@ static struct file *leave(int fd)
 
 static struct file *lookup(int fd)
 {
+	NEEDS(fd_init);
 	return (unsigned int)fd < FD_MAX ? fd_files[fd] : NULL;
 }
 
@@ -182,13 +184,15 @@ int fd_install(struct file *f, int from, bool cloexec)
 	unsigned long irq = irq_save();
 	int fd = f->closed ? -EBADF : lowest_free(from);
 
+	NEEDS(fd_init);
 	if (fd >= 0)
 		enter(fd, f, cloexec);
 	irq_restore(irq);
 	return fd;
 }
 
-void fd_init(void)
+/* Before any other descriptor: the console as 0, 1 and 2. From here on stdout is what 1 stands for. */
+static int fd_init(void)
 {
 	struct file *console = console_file();
 
@@ -197,7 +201,10 @@ void fd_init(void)
 			file_use(console);
 		fd_install(console, fd, false);
 	}
+	stdio_write = write;
+	return 0;
 }
+INIT_IF_NEEDED(fd_init);
 
 size_t fd_count(void)
 {

@@ -3,7 +3,7 @@
 obj-y += kernel/dt.o
 
 # Base: console, log, devices, time.
-obj-y += kernel/bootargs.o kernel/console.o kernel/driver.o kernel/irq.o kernel/line.o
+obj-y += kernel/bootargs.o kernel/console.o kernel/driver.o kernel/irq.o
 obj-y += kernel/log.o kernel/machine.o kernel/time.o
 obj-y += kernel/supply.o kernel/gpio.o kernel/firmware.o kernel/watchdog.o
 obj-y += kernel/page.o kernel/malloc.o kernel/runtree.o kernel/boot_alloc.o
@@ -44,7 +44,7 @@ $(addprefix $(obj)/$(mbedtls)/library/,$(filter-out bignum_core.o,$(mbedtls_rsa)
 $(obj)/kernel/update.o: includes += $(mbedtls_includes)
 
 # POSIX for apps. Nothing of it is linked unless the app calls it.
-obj-y += kernel/fd.o kernel/rw.o kernel/poll.o kernel/epoll.o
+obj-y += kernel/terminal.o kernel/line.o kernel/fd.o kernel/rw.o kernel/poll.o kernel/epoll.o
 obj-y += kernel/pipe.o kernel/eventfd.o kernel/timerfd.o
 obj-y += kernel/open.o kernel/bundle.o kernel/devfile.o
 obj-y += kernel/pthread.o kernel/semaphore.o kernel/threads.o

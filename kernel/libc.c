@@ -14,7 +14,7 @@
 #include <pith/machine.h>
 #include <pith/result.h>
 #include <pith/thread.h>
-#include "libc_lock.h"
+#include "libc.h"
 
 /*
  * --- Locks ---

@@ -10,7 +10,6 @@
 #include <pith/driver.h>
 #include <pith/dt.h>
 #include <pith/entropy.h>
-#include <pith/file.h>
 #include <pith/init.h>
 #include <pith/io.h>
 #include <pith/log.h>
@@ -123,7 +122,6 @@ void kernel_main(void)
 	check_boot(irqchips, timers);
 	greet();
 	seeds_init();
-	fd_init();                       /* the console as stdin, stdout, stderr */
 	thread_create_main(main_thread); /* devices, initialisers, main() */
 	thread_idle();
 }

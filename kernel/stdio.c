@@ -14,7 +14,11 @@
 #include <stdio-bufio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "libc_lock.h"
+#include <pith/console.h>
+#include "libc.h"
+
+/* Of our own, in struct __file_bufio's bflags: stderr, which keeps nothing back beyond a call. */
+#define FLUSH_EACH 0x80
 
 static struct __lock in_lock = {MUTEX_INIT(in_lock.mutex), 0};
 /* Of both output streams, so that their lines do not mix either. */
@@ -22,17 +26,73 @@ static struct __lock out_lock = {MUTEX_INIT(out_lock.mutex), 0};
 
 static char in_buf[BUFSIZ], out_buf[BUFSIZ], err_buf[BUFSIZ / 4];
 
-#define STREAM(fd_, buf_, rw_flag, lock_)                                                         \
-	{                                                                                         \
-		.xfile = FDEV_SETUP_EXT(__bufio_put, __bufio_get, __bufio_flush, __bufio_close,   \
-		                        __bufio_seek, __bufio_setvbuf, (rw_flag) | __SBUF),       \
-		.fd = (fd_), .bflags = __BLBF, .buf = (buf_), .size = sizeof(buf_), .read = read, \
-		.write = write, .lseek = lseek, .close = close, .lock = (lock_)                   \
+static ssize_t write_console(int fd, const void *bytes, size_t count)
+{
+	struct iovec iov = {(void *)bytes, count};
+
+	(void)fd;
+	console_put(&iov, 1);
+	return (ssize_t)count;
+}
+
+ssize_t (*stdio_write)(int fd, const void *bytes, size_t count) = write_console;
+
+/* What cannot be written is lost, as in picolibc's own. */
+static int flush_out(FILE *f)
+{
+	struct __file_bufio *s = (struct __file_bufio *)f;
+	int result = 0;
+
+	flockfile(f);
+	for (const char *from = s->buf; s->len > 0;) {
+		ssize_t n = stdio_write(s->fd, from, (size_t)s->len);
+
+		if (n <= 0) {
+			result = EOF;
+			n = s->len;
+		}
+		from += n;
+		s->len -= (int)n;
+	}
+	__bufio_unlock(f);
+	return result;
+}
+
+/* Whoever calls has the stream's lock. */
+static int put_out(char c, FILE *f)
+{
+	struct __file_bufio *s = (struct __file_bufio *)f;
+
+	s->buf[s->len++] = c;
+	return s->len >= s->size || (c == '\n' && (s->bflags & __BLBF)) ? flush_out(f) : 0;
+}
+
+/* Closing frees nothing: the three are static. */
+static struct __file_bufio in = {
+    .xfile = FDEV_SETUP_EXT(__bufio_put, __bufio_get, __bufio_flush, __bufio_flush, __bufio_seek,
+                            __bufio_setvbuf, __SRD | __SBUF),
+    .fd = STDIN_FILENO,
+    .bflags = __BLBF,
+    .buf = in_buf,
+    .size = sizeof(in_buf),
+    .read = read,
+    .write = write,
+    .lseek = lseek,
+    .close = close,
+    .lock = &in_lock,
+};
+
+/* Like in, but with operations that are a fifth of picolibc's: these streams cannot seek. */
+#define OUTPUT(fd_, buf_, bflags_)                                                              \
+	{                                                                                       \
+		.xfile.cfile =                                                                  \
+		    FDEV_SETUP_CLOSE(put_out, NULL, flush_out, flush_out, __SWR | __SBUF),      \
+		.fd = (fd_), .bflags = __BLBF | (bflags_), .buf = (buf_), .size = sizeof(buf_), \
+		.lock = &out_lock                                                               \
 	}
 
-static struct __file_bufio in = STREAM(STDIN_FILENO, in_buf, __SRD, &in_lock);
-static struct __file_bufio out = STREAM(STDOUT_FILENO, out_buf, __SWR, &out_lock);
-static struct __file_bufio err = STREAM(STDERR_FILENO, err_buf, __SWR, &out_lock);
+static struct __file_bufio out = OUTPUT(STDOUT_FILENO, out_buf, 0);
+static struct __file_bufio err = OUTPUT(STDERR_FILENO, err_buf, FLUSH_EACH);
 
 FILE *const stdin = &in.xfile.cfile.file;
 FILE *const stdout = &out.xfile.cfile.file;
@@ -62,13 +122,13 @@ int ftrylockfile(FILE *f)
 	return has_lock(f) ? !__retarget_lock_try_acquire(((struct __file_bufio *)f)->lock) : 0;
 }
 
-/* stderr keeps nothing back beyond a call. */
 void funlockfile(FILE *f)
 {
-	if (f == stderr)
+	if (!has_lock(f))
+		return;
+	if (((struct __file_bufio *)f)->bflags & FLUSH_EACH)
 		fflush(f);
-	if (has_lock(f))
-		__bufio_unlock(f);
+	__bufio_unlock(f);
 }
 
 /* --- The wrapped calls --- */
@@ -92,6 +152,35 @@ int __wrap_vfprintf(FILE *f, const char *fmt, va_list args)
 	return n;
 }
 
+/*
+ * In place of picolibc's (1.8), which frees the buffer that it goes on to use when it is asked for none
+ * after one that it had allocated. What is there goes out first.
+ */
+int __wrap_setvbuf(FILE *f, char *buf, int mode, size_t bytes)
+{
+	struct __file_bufio *s = (struct __file_bufio *)f;
+	uint8_t flags = mode == _IOLBF ? __BLBF : 0;
+
+	if (!has_lock(f))
+		return 0;
+	if (mode == _IONBF || !buf) {
+		bytes = mode == _IONBF ? 1 : bytes ? bytes : BUFSIZ;
+		buf = malloc(bytes);
+		flags |= __BALL;
+	}
+	if (!buf)
+		return EOF;
+	flockfile(f);
+	fflush(f);
+	if (s->bflags & __BALL)
+		free(s->buf);
+	s->bflags = (s->bflags & FLUSH_EACH) | flags;
+	s->buf = buf;
+	s->size = (int)bytes;
+	funlockfile(f);
+	return 0;
+}
+
 int __wrap_vfscanf(FILE *f, const char *fmt, va_list args)
 {
 	int n;
@@ -104,8 +193,6 @@ int __wrap_vfscanf(FILE *f, const char *fmt, va_list args)
 
 int __wrap_fputc(int c, FILE *f)
 {
-	if (f != stderr)
-		return __real_fputc(c, f);
 	flockfile(f);
 	c = __real_fputc(c, f);
 	funlockfile(f);

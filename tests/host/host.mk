@@ -39,7 +39,7 @@ HOST_TESTS += time line bootargs console driver
 time_SRCS := kernel/time.c
 line_SRCS := kernel/line.c
 bootargs_SRCS := kernel/bootargs.c
-console_SRCS := kernel/console.c kernel/log.c kernel/line.c
+console_SRCS := $(addprefix kernel/,console.c terminal.c log.c line.c)
 driver_SRCS := kernel/driver.c
 
 # apps/web on Linux, over made-up values (tests/host/mock_status.c, mock_ota.c).

@@ -113,8 +113,10 @@ static void uart_enable_input(struct console *c)
 	container_of(c, struct uart, console)->input_enabled = true;
 }
 
-static struct uart modem = {.console = {"modem", 7, uart_write, uart_enable_input, NULL}};
-static struct uart uart = {.console = {"uart", 8, uart_write, uart_enable_input, NULL}};
+CONSOLE_INPUT(uart_write, uart_enable_input);
+
+static struct uart modem = {.console = {"modem", 7, uart_write, NULL}};
+static struct uart uart = {.console = {"uart", 8, uart_write, NULL}};
 
 static const char *sent(struct uart *u)
 {

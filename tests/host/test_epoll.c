@@ -21,6 +21,8 @@
 #include <pith/file.h>
 #include "threads.h"
 
+ssize_t (*stdio_write)(int fd, const void *bytes, size_t count);
+
 struct file *console_file(void)
 {
 	return NULL;

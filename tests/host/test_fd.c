@@ -57,6 +57,8 @@ static struct counted *new_file(void)
 
 static struct file console = {.ops = &counted_ops};
 
+ssize_t (*stdio_write)(int fd, const void *bytes, size_t count);
+
 struct file *console_file(void)
 {
 	return &console;

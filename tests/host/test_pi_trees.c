@@ -66,7 +66,9 @@ void *__wrap_io_map(uint64_t address, size_t bytes)
 void console_register(struct console *c)
 {
 	event("console %s %s\n", c->name, dt_name(c->node));
-	c->enable_input(c);
+	for (const struct console_input *i = __start_console_inputs; i < __stop_console_inputs; i++)
+		if (i->write == c->write)
+			i->enable(c);
 }
 
 void entropy_source_register(struct entropy_source *s)

@@ -62,6 +62,8 @@ int random_bytes(void *buf, size_t count, bool nonblock)
 	return 0;
 }
 
+ssize_t (*stdio_write)(int fd, const void *bytes, size_t count);
+
 struct file *console_file(void)
 {
 	return NULL;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 #include <pith/dt.h>
 
 struct file;
@@ -19,10 +20,22 @@ struct console {
 	 * Called with interrupts masked, also from panic.
 	 */
 	void (*write)(struct console *c, const char *bytes, size_t count);
-	/* Interrupts for input on; received bytes go to console_input(). */
-	void (*enable_input)(struct console *c);
 	struct console *next;
 };
+
+/*
+ * How the consoles with this write() begin to receive. Apart from struct console, because it is linked only
+ * into images that have the console's file (--gc-sections; see __start_SECNAME in ld's manual).
+ */
+struct console_input {
+	void (*write)(struct console *c, const char *bytes, size_t count);
+	/* Interrupts for input on; received bytes go to console_input(). */
+	void (*enable)(struct console *c);
+};
+#define CONSOLE_INPUT(write, enable)                          \
+	static const struct console_input console_input_entry \
+	    __attribute__((used, section("console_inputs"))) = {write, enable}
+extern const struct console_input __start_console_inputs[], __stop_console_inputs[];
 
 /* From a UART's probe. The one stdout-path names wins; without a stdout-path the first. */
 void console_register(struct console *c);
@@ -44,6 +57,10 @@ void console_write(const char *bytes, size_t count);
  * klog_flush() when done.
  */
 bool console_log_begin(void);
+/* A thread's write, which never mixes with another's, nor with the log. Blocks. */
+void console_put(const struct iovec *iov, int iov_count);
+/* The one that was chosen; NULL before. */
+extern struct console *console_active;
 /*
  * The end (panic, power off) takes the console from whoever was writing: what is left of the log goes
  * out at once.
@@ -52,8 +69,7 @@ void console_seize(void);
 
 /*
  * The console as a file, for descriptors 0, 1 and 2 (one file_use is the caller's at the first call).
- * Reads give whole lines; erase (BS, DEL), kill (^U, ^C) and end of file (^D) as on a terminal. One
- * thread's write never mixes with another's, nor with the log.
+ * Reads give whole lines; erase (BS, DEL), kill (^U, ^C) and end of file (^D) as on a terminal.
  */
 struct file *console_file(void);
 

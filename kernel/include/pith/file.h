@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <pith/init.h>
 #include <pith/irq.h>
 #include <pith/list.h>
 #include <pith/thread.h>
@@ -94,8 +95,6 @@ void file_init(struct file *f, const struct file_ops *ops, int flags);
  * cloexec is accepted and remembered. Returns the fd, -EMFILE, or -EBADF (closed meanwhile).
  */
 int fd_install(struct file *f, int from, bool cloexec);
-/* Boot, before any other descriptor: the console as 0, 1 and 2. */
-void fd_init(void);
 /* fd.c's, here for the inlines that every call on a descriptor begins and ends with. */
 extern struct file *fd_files[FD_MAX];
 void file_release(struct file *f);
@@ -106,6 +105,7 @@ static inline struct file *fd_get(int fd)
 	unsigned long irq = irq_save();
 	struct file *f = (unsigned int)fd < FD_MAX ? fd_files[fd] : NULL;
 
+	NEEDS(fd_init);
 	if (f)
 		f->users++;
 	irq_restore_quiet(irq);

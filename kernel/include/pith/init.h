@@ -21,6 +21,15 @@
 	static int (*const init_entry_##fn)(void) __attribute__((used, section(".inits.first"))) = \
 	    fn
 
+/*
+ * The same, before all of those, but only in images where the code of something that NEEDS(fn) is
+ * linked. NEEDS() costs no instruction: it is a relocation that changes nothing, but has the linker
+ * keep fn's entry, which nothing else refers to, when it drops what is not used (--gc-sections).
+ */
+#define INIT_IF_NEEDED(fn) \
+	int (*const init_entry_##fn)(void) __attribute__((used, section(".inits_if_needed"))) = fn
+#define NEEDS(fn) __asm__ volatile(".reloc ., BFD_RELOC_NONE, init_entry_" #fn)
+
 /* The linker script's bounds of section .inits. */
 typedef int (*init_fn)(void);
 extern const init_fn __inits_start[], __inits_end[];

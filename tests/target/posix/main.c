@@ -992,6 +992,45 @@ static void test_stdout(void)
 	funlockfile(stdout);
 }
 
+/* What comes out of fd just now. */
+static const char *arrived(int fd)
+{
+	static char text[100];
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	ssize_t count = poll(&p, 1, 0) == 1 ? read(fd, text, sizeof(text) - 1) : 0;
+
+	text[count > 0 ? count : 0] = '\0';
+	return text;
+}
+
+static void test_redirected(void)
+{
+	char early[100], all[100];
+	int p[2], console;
+
+	fflush(stdout);
+	pipe(p);
+	console = dup(STDOUT_FILENO);
+	dup2(p[1], STDOUT_FILENO);
+	printf("to the %s", "pipe");
+	fflush(stdout);
+	strcpy(all, arrived(p[0]));
+	setvbuf(stdout, NULL, _IOFBF, 64);
+	puts("a line");
+	strcpy(early, arrived(p[0]));
+	setvbuf(stdout, NULL, _IONBF, 0);
+	strcat(all, arrived(p[0]));
+	putchar('!');
+	strcat(all, arrived(p[0]));
+	dup2(console, STDOUT_FILENO);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	CHECK("streams: stdout goes where its descriptor does, as buffered as was asked for",
+	      !strcmp(early, "") && !strcmp(all, "to the pipea line\n!"));
+	close(console);
+	close(p[0]);
+	close(p[1]);
+}
+
 #ifndef __linux__
 static void *change_environment(void *arg)
 {
@@ -1228,11 +1267,13 @@ int main(void)
 	test_lines();
 	test_stream_calls();
 	test_stdout();
+	test_redirected();
 	test_libc();
 	test_time();
 	test_system();
 	test_files();
 	test_directories();
 	CHECK("terminal: stdin is one, or not", isatty(0) == 1 || errno == ENOTTY);
+	CHECK("streams: stdin and stderr are closed", fclose(stdin) == 0 && fclose(stderr) == 0);
 	return checks_failed > 0;
 }
