@@ -122,12 +122,12 @@ static const char *explain(uint64_t far, bool fetch, char *buf, size_t buf_bytes
 
 static void print_cause(const struct frame *f)
 {
-	unsigned int ec = ESR_EC(f->esr);
+	unsigned int ec = ESR_EC(f->esr), kind = f->vector & VECTOR_KIND;
 	bool fetch = (ec & ~1u) == 0x20, data = (ec & ~1u) == 0x24;
 	char buf[64];
 	const char *why;
 
-	if (f->vector == VECTOR_UNEXPECTED) {
+	if (kind != VECTOR_SYNC && kind != VECTOR_SERROR) {
 		klog("PANIC: exception by an unexpected vector, ESR 0x%lx", f->esr);
 	} else if (!fetch && !data) {
 		klog("PANIC: %s (ESR 0x%lx)", class_name(ec), f->esr);
@@ -154,7 +154,7 @@ void exception(struct frame *f)
 {
 	report_begin();
 	print_cause(f);
-	report_context(f->vector != VECTOR_SYNC);
+	report_context(f->vector & VECTOR_EL1H);
 	print_registers(f);
 	report_backtrace(f->elr, f->x[30], f->x[29]);
 	report_end();

@@ -27,13 +27,12 @@ _start:
 	.ascii	"ARM\x64"
 	.word	0
 
-	.section .text.early, "ax"
-
 /*
  * In: x0 = physical address of the device tree. MMU off, any of EL3, EL2, EL1.
  * Keeps: x21 = device tree, x22 = the exception level of entry.
  */
-FUNCTION(entry)
+	.section .text.entry, "ax"
+entry:
 	mov	x21, x0
 	msr	daifset, #0xf
 	mrs	x22, CurrentEL
@@ -52,6 +51,7 @@ FUNCTION(entry)
  * EL3 is not a place to live: no firmware is left to power off or reset by. Go down as far as it
  * takes to say so (kernel_main reads the entry level).
  */
+	.section .text.from_el3, "ax"
 from_el3:
 	mov	x0, #(SCR_EL3_RES1 | SCR_EL3_NS | SCR_EL3_RW | SCR_EL3_HCE)
 	msr	scr_el3, x0
@@ -76,6 +76,7 @@ from_el3:
  * Everything in EL2 that has a say over EL1, written in full: reset values are unknown (D24), and
  * what a boot loader left is not ours to guess.
  */
+	.section .text.from_el2, "ax"
 from_el2:
 	/* HCD: nobody would answer an HVC. API, APK: do not trap pointer authentication, where it is. */
 	mov_imm	x0, HCR_EL2_RW | HCR_EL2_HCD
@@ -147,6 +148,7 @@ from_el2:
 	eret
 
 /* EL1, MMU off. */
+	.section .text.at_el1, "ax"
 at_el1:
 	mov	x0, #CPACR_EL1_FPEN	/* FP and SIMD for everybody */
 	msr	cpacr_el1, x0
@@ -156,16 +158,9 @@ at_el1:
 	adrp	x0, __boot_stack_top
 	mov	sp, x0
 	/* Stale cache lines of what early_main uses of it must go, as with all that it writes. */
-	mrs	x1, ctr_el0
-	ubfx	x1, x1, #16, #4		/* DminLine */
-	mov	x2, #4
-	lsl	x1, x2, x1
-	sub	x2, x0, #EARLY_STACK_BYTES
-1:	dc	civac, x2
-	add	x2, x2, x1
-	cmp	x2, x0
-	b.lo	1b
-	dsb	sy
+	sub	x0, x0, #EARLY_STACK_BYTES
+	mov	x1, #EARLY_STACK_BYTES
+	bl	dcache_clean_invalidate
 	mov	x29, xzr		/* backtraces end here */
 	mov	x30, xzr
 	adrp	x0, _start
@@ -187,22 +182,23 @@ at_el1:
  * whoever copied the image cleaned its text to the point of coherency.
  * Source: Arm ARM DDI 0487, D8.17 (TLBI), D24.2 (TCR_EL1, MAIR_EL1, SCTLR_EL1)
  */
-	.balign	64
+	.section .text.mmu_enter, "ax"
 FUNCTION(mmu_enter)
 	mov_imm	x4, SCTLR_EL1_OFF
 	dsb	sy
 	msr	sctlr_el1, x4
 	isb
 	ic	iallu
-	dsb	nsh
-	isb
-	adr	x4, 1f
-	add	x4, x4, x3
-	br	x4
-1:
 	tlbi	vmalle1
 	dsb	nsh
 	isb
+	adr	x4, mmu_enter_moved
+	add	x4, x4, x3
+	br	x4
+END(mmu_enter)
+
+	.section .text.mmu_enter_moved, "ax"
+mmu_enter_moved:
 	mov_imm	x3, MAIR_EL1_VALUE
 	msr	mair_el1, x3
 	mov_imm	x3, TCR_EL1_VALUE
@@ -221,7 +217,6 @@ FUNCTION(mmu_enter)
 	isb
 	mov	sp, x2
 	br	x1
-END(mmu_enter)
 
 /*
  * Boot cannot go on and no console is known: wait for ever, with the reason (enum boot_stop,
@@ -229,6 +224,7 @@ END(mmu_enter)
  *
  * In: x0 = reason. Any exception level, MMU on or off.
  */
+	.section .text.boot_stop, "ax"
 FUNCTION(boot_stop)
 	adrp	x9, boot_stop_reason
 	str	w0, [x9, :lo12:boot_stop_reason]

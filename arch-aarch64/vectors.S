@@ -2,9 +2,14 @@
 /*
  * Exception vectors.
  *
- * Threads run on SP_EL0 (EL1t), so every exception arrives on SP_EL1, the interrupt stack, whatever
- * a thread did to its own. A fault while already on SP_EL1 (in an interrupt handler, or because the
- * interrupted thread's stack could not take its frame) is reported from the panic stack.
+ * Threads run on SP_EL0 (EL1t), so every exception arrives on SP_EL1, whatever a thread did to its own
+ * stack. What an interrupt handler needs is saved on the interrupted thread's stack; a fault, which may
+ * be one of any stack, is reported from the panic stack.
+ *
+ * The table has a place of 128 bytes for each of four kinds of exception, from EL1t and from EL1h. Its
+ * second KiB, for exceptions from a lower level, is never entered, and is ordinary code: EL0 is the
+ * only lower level, and is entered by an ERET with SPSR_EL1.M = 0 alone; those below return to where an
+ * exception came from. What a place has left is filled with other code, too (image.lds).
  *
  * Source: Arm ARM DDI 0487, D1.4.1 (vector table), D1.2.2 (stack pointer selection).
  */
@@ -12,29 +17,24 @@
 #include <arch/boot.h>
 #include <arch/frame.h>
 
-	.macro vector label
-	.balign	128
-	b	\label
+/* The return address, within its place, says which it is. No EL0 exists to read TPIDRRO: a scratch register. */
+	.macro fault_vector number
+	.section .vectors.\number, "ax"
+	msr	tpidrro_el0, x30
+	bl	fault
 	.endm
 
-	.section .text.vectors, "ax"
-	.balign	2048
-vectors:
-	vector	sync_el1t
-	vector	irq_el1t
-	vector	unexpected	/* FIQ: masked, always */
-	vector	serror
-	vector	sync_el1h
-	vector	unexpected	/* IRQ: masked in handlers */
-	vector	unexpected
-	vector	serror
-	.rept 8
-	vector	unexpected	/* there is no lower exception level */
-	.endr
+	fault_vector 0		/* EL1t: synchronous */
+	fault_vector 2		/* FIQ: masked, always */
+	fault_vector 3		/* SError */
+	fault_vector 4		/* EL1h: synchronous */
+	fault_vector 5		/* IRQ: masked in handlers */
+	fault_vector 6
+	fault_vector 7
 
+	.section .text.vectors_install, "ax"
 FUNCTION(vectors_install)
-	adrp	x0, vectors
-	add	x0, x0, :lo12:vectors
+	adr	x0, vectors
 	msr	vbar_el1, x0
 	adrp	x0, __irq_stack_top
 	msr	spsel, #1
@@ -44,16 +44,29 @@ FUNCTION(vectors_install)
 	ret
 END(vectors_install)
 
-/* With the MMU off no C can report (alignment): stop with reason and syndrome in registers. */
-	.macro stop_if_mmu_off
-	msr	tpidrro_el0, x0		/* no EL0 exists to read it: a scratch register */
-	mrs	x0, sctlr_el1
-	tbz	x0, #0, early_fault
-	mrs	x0, tpidrro_el0
-	.endm
-
-/* The rest of struct frame at sp, where x0 and x1 are already; leaves FAR in x2. */
-	.macro save_rest
+/* Fills struct frame. Nothing but x30 is free at first, no stack can be trusted. */
+	.section .text.fault, "ax"
+fault:
+	msr	contextidr_el1, x30	/* for debuggers, of which none looks: a scratch register, too */
+	mrs	x30, sctlr_el1
+	tbz	x30, #0, early_fault
+	adrp	x30, __panic_stack_top
+	sub	x30, x30, #FRAME_BYTES
+	stp	x0, x1, [x30]
+	/* io_probe_read32's load? It uses neither register, and changes no flags that matter. */
+	mrs	x0, elr_el1
+	adr	x1, probe_load
+	cmp	x0, x1
+	b.eq	probe_aborted
+not_probed:
+	mov	x0, sp
+	mrs	x1, contextidr_el1
+	ubfx	x1, x1, #7, #3
+	tbnz	x1, #VECTOR_EL1H_BIT, 1f
+	mrs	x0, sp_el0
+1:	stp	x0, x1, [x30, #FRAME_SP]
+	mov	sp, x30
+	mrs	x30, tpidrro_el0
 	stp	x2, x3, [sp, #16]
 	stp	x4, x5, [sp, #32]
 	stp	x6, x7, [sp, #48]
@@ -68,30 +81,13 @@ END(vectors_install)
 	stp	x24, x25, [sp, #192]
 	stp	x26, x27, [sp, #208]
 	stp	x28, x29, [sp, #224]
-	mrs	x2, elr_el1
-	stp	x30, x2, [sp, #240]
-	mrs	x2, spsr_el1
-	mrs	x3, esr_el1
-	stp	x2, x3, [sp, #256]
-	mrs	x2, far_el1
-	str	x2, [sp, #272]
-	.endm
-
-/* A fault in a thread: its stack may be the reason, the interrupt stack is good. */
-sync_el1t:
-	stop_if_mmu_off
-	sub	sp, sp, #FRAME_BYTES
-	stp	x0, x1, [sp]
-	/* io_probe_read32's load? It uses neither register, and changes no flags that matter. */
 	mrs	x0, elr_el1
-	adrp	x1, probe_load
-	add	x1, x1, :lo12:probe_load
-	cmp	x0, x1
-	b.eq	probe_aborted
-3:	save_rest
-	mrs	x2, sp_el0
-	str	x2, [sp, #FRAME_SP]
-	str	xzr, [sp, #FRAME_VECTOR]	/* VECTOR_SYNC */
+	mrs	x1, spsr_el1
+	mrs	x2, esr_el1
+	mrs	x3, far_el1
+	stp	x30, x0, [sp, #240]
+	stp	x1, x2, [sp, #256]
+	str	x3, [sp, #272]
 	mov	x0, sp
 	b	exception
 
@@ -99,47 +95,20 @@ sync_el1t:
  * A read of a device that is not there: an external abort, ESR_EL1.EC 0x25 and DFSC 0x10 (Arm ARM,
  * D24.2.41), becomes an error. Anything else at that instruction is a bug like any other.
  */
+	.section .text.probe_aborted, "ax"
 probe_aborted:
 	mrs	x0, esr_el1
-	mov	x1, #0x3f
-	movk	x1, #0xfc00, lsl #16	/* EC and DFSC */
-	and	x0, x0, x1
-	mov	x1, #0x10
-	movk	x1, #0x9400, lsl #16	/* EC 0x25 << 26 */
-	cmp	x0, x1
-	b.ne	3b
-	adrp	x1, probe_load_aborted
-	add	x1, x1, :lo12:probe_load_aborted
+	ubfx	x1, x0, #26, #6		/* EC */
+	bfi	x1, x0, #6, #6		/* DFSC */
+	cmp	x1, #(0x10 << 6 | 0x25)
+	b.ne	not_probed
+	adr	x1, probe_load_aborted
 	msr	elr_el1, x1
-	add	sp, sp, #FRAME_BYTES
+	mrs	x30, tpidrro_el0
 	eret
 
-/* A fault on SP_EL1, which may be what failed: report from the panic stack. */
-	.macro on_panic_stack vector
-	stop_if_mmu_off
-	msr	tpidrro_el0, x0
-	adrp	x0, __panic_stack_top
-	sub	x0, x0, #FRAME_BYTES
-	str	x1, [x0, #8]
-	mov	x1, sp
-	str	x1, [x0, #FRAME_SP]
-	mov	sp, x0
-	mrs	x1, tpidrro_el0
-	str	x1, [sp]
-	save_rest
-	mov	x2, #\vector
-	str	x2, [sp, #FRAME_VECTOR]
-	mov	x0, sp
-	b	exception
-	.endm
-
-sync_el1h:
-	on_panic_stack VECTOR_SYNC_IRQ
-serror:
-	on_panic_stack VECTOR_SERROR
-unexpected:
-	on_panic_stack VECTOR_UNEXPECTED
-
+/* With the MMU off no C can report (alignment): stop with reason and syndrome in registers. */
+	.section .text.early_fault, "ax"
 early_fault:
 	mov	x0, #STOP_EXCEPTION_CODE
 	mrs	x1, esr_el1
@@ -154,46 +123,48 @@ early_fault:
  * to another thread: for it this is a call like any other (switch.S), and one kind of context
  * switch is enough. Interrupts stay masked throughout.
  */
-irq_el1t:
-	stp	x0, x1, [sp, #-16]!
-	mrs	x0, sp_el0
-	sub	x0, x0, #IRQ_FRAME_BYTES
-	stp	x2, x3, [x0, #16]
-	ldp	x2, x3, [sp], #16
-	stp	x2, x3, [x0]
-	msr	sp_el0, x0
-	stp	x4, x5, [x0, #32]
-	stp	x6, x7, [x0, #48]
-	stp	x8, x9, [x0, #64]
-	stp	x10, x11, [x0, #80]
-	stp	x12, x13, [x0, #96]
-	stp	x14, x15, [x0, #112]
-	stp	x16, x17, [x0, #128]
-	stp	x18, x30, [x0, #144]
+	.section .vectors.1, "ax"
+	msr	spsel, #0
+	sub	sp, sp, #IRQ_FRAME_BYTES
+	stp	x0, x1, [sp]
+	stp	x2, x3, [sp, #16]
+	stp	x4, x5, [sp, #32]
+	stp	x6, x7, [sp, #48]
+	stp	x8, x9, [sp, #64]
+	stp	x10, x11, [sp, #80]
+	stp	x12, x13, [sp, #96]
+	stp	x14, x15, [sp, #112]
+	stp	x16, x17, [sp, #128]
+	stp	x18, x30, [sp, #144]
 	mrs	x1, elr_el1
 	mrs	x2, spsr_el1
 	mrs	x3, fpsr
 	mrs	x4, fpcr
-	stp	x29, x1, [x0, #160]	/* a frame record: backtraces go through the interrupt */
-	stp	x2, x3, [x0, #176]
-	str	x4, [x0, #192]
-	add	x29, x0, #160
-	stp	q0, q1, [x0, #208]
-	stp	q2, q3, [x0, #240]
-	stp	q4, q5, [x0, #272]
-	stp	q6, q7, [x0, #304]
-	stp	q8, q9, [x0, #336]
-	stp	q10, q11, [x0, #368]
-	stp	q12, q13, [x0, #400]
-	stp	q14, q15, [x0, #432]
-	stp	q16, q17, [x0, #464]
-	stp	q18, q19, [x0, #496]
-	stp	q20, q21, [x0, #528]
-	stp	q22, q23, [x0, #560]
-	stp	q24, q25, [x0, #592]
-	stp	q26, q27, [x0, #624]
-	stp	q28, q29, [x0, #656]
-	stp	q30, q31, [x0, #688]
+	stp	x29, x1, [sp, #160]	/* a frame record: backtraces go through the interrupt */
+	stp	x2, x3, [sp, #176]
+	str	x4, [sp, #192]
+	add	x29, sp, #160
+	stp	q0, q1, [sp, #208]
+	stp	q2, q3, [sp, #240]
+	stp	q4, q5, [sp, #272]
+	stp	q6, q7, [sp, #304]
+	stp	q8, q9, [sp, #336]
+	stp	q10, q11, [sp, #368]
+	stp	q12, q13, [sp, #400]
+	stp	q14, q15, [sp, #432]
+	stp	q16, q17, [sp, #464]
+	stp	q18, q19, [sp, #496]
+	stp	q20, q21, [sp, #528]
+	b	irq_go_on		/* the place is full */
+
+	.section .text.irq_go_on, "ax"
+irq_go_on:
+	stp	q22, q23, [sp, #560]
+	stp	q24, q25, [sp, #592]
+	stp	q26, q27, [sp, #624]
+	stp	q28, q29, [sp, #656]
+	stp	q30, q31, [sp, #688]
+	msr	spsel, #1
 	bl	irq_entry
 	msr	spsel, #0
 	adrp	x0, thread_switch_pending

@@ -15,49 +15,17 @@ static inline void dsb_sy(void)
 	__asm__ volatile("dsb sy" ::: "memory");
 }
 
-static inline uint64_t dcache_line_bytes(void)
-{
-	uint64_t ctr;
-
-	__asm__("mrs %0, ctr_el0" : "=r"(ctr));
-	return UINT64_C(4) << ((ctr >> 16) & 15);
-}
-
 /* Write dirty lines back to the point of coherency and drop all: memory holds the only copy. */
-static inline void dcache_clean_invalidate(const void *start, size_t bytes)
-{
-	uint64_t line = dcache_line_bytes();
-	uint64_t end = (uint64_t)start + bytes;
-
-	for (uint64_t a = (uint64_t)start & ~(line - 1); a < end; a += line)
-		__asm__ volatile("dc civac, %0" ::"r"(a) : "memory");
-	dsb_sy();
-}
+void dcache_clean_invalidate(const void *start, size_t bytes);
 
 /* Write dirty lines back to the point of coherency: others than this CPU's data side see them. */
-static inline void dcache_clean(const void *start, size_t bytes)
-{
-	uint64_t line = dcache_line_bytes();
-	uint64_t end = (uint64_t)start + bytes;
-
-	for (uint64_t a = (uint64_t)start & ~(line - 1); a < end; a += line)
-		__asm__ volatile("dc cvac, %0" ::"r"(a) : "memory");
-	dsb_sy();
-}
+void dcache_clean(const void *start, size_t bytes);
 
 /*
  * Drop lines without writing them back: memory is right, what the lines hold is not. They must hold
  * nothing else that is worth keeping. (A CPU may write back a dirty line all the same: D7.5.9.)
  */
-static inline void dcache_invalidate(const void *start, size_t bytes)
-{
-	uint64_t line = dcache_line_bytes();
-	uint64_t end = (uint64_t)start + bytes;
-
-	for (uint64_t a = (uint64_t)start & ~(line - 1); a < end; a += line)
-		__asm__ volatile("dc ivac, %0" ::"r"(a) : "memory");
-	dsb_sy();
-}
+void dcache_invalidate(const void *start, size_t bytes);
 
 static inline bool sctlr_mmu_on(void)
 {

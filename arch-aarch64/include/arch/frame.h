@@ -8,11 +8,12 @@
 #define FRAME_VECTOR    288
 #define IRQ_FRAME_BYTES 720 /* x0-x18, x29, x30, elr, spsr, fpsr, fpcr; q0-q31 */
 
-/* Which vector was taken. */
-#define VECTOR_SYNC       0 /* from a thread (EL1t) */
-#define VECTOR_SYNC_IRQ   1 /* from an interrupt handler (EL1h) */
-#define VECTOR_SERROR     2
-#define VECTOR_UNEXPECTED 3
+/* Which vector was taken: the kind of exception, and EL1H if in an interrupt handler. */
+#define VECTOR_KIND     3
+#define VECTOR_SYNC     0
+#define VECTOR_SERROR   3
+#define VECTOR_EL1H     4
+#define VECTOR_EL1H_BIT 2
 
 #ifndef __ASSEMBLY__
 #include <stdint.h>
@@ -21,7 +22,7 @@
 struct frame {
 	uint64_t x[31];
 	uint64_t elr, spsr, esr, far, sp;
-	uint64_t vector; /* VECTOR_* */
+	uint64_t vector; /* VECTOR_..., 0 to 7 */
 	uint64_t pad;
 };
 
