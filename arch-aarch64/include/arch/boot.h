@@ -46,7 +46,7 @@
 enum boot_stop {
 	STOP_NO_TREE = 1,      /* x0 is not an 8-byte aligned address of a device tree */
 	STOP_TREE_TOO_BIG = 2, /* totalsize above the 2 MiB of the boot protocol */
-	STOP_TREE_BROKEN = 3,  /* the tree's structure is damaged (dt_error() in the debugger) */
+	STOP_TREE_BROKEN = 3,  /* the tree's structure is damaged (dt.fault in the debugger) */
 	STOP_NO_ROOM = 4,      /* the image does not fit the memory that it was loaded into */
 	STOP_NO_CONSOLE = 5,   /* the tree names no console that a driver knows */
 	STOP_TABLES = 6,       /* no room for translation tables */

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef uint16_t dt_node; /* a node's place in pre-order; 0 is the root */
+typedef uint32_t dt_node; /* a node's place in pre-order; 0 is the root */
 #define DT_NONE ((dt_node)0xffff)
 
 /*
@@ -28,7 +28,10 @@ typedef uint16_t dt_node; /* a node's place in pre-order; 0 is the root */
  */
 int dt_init(const void *blob, size_t blob_max);
 
-/* What dt_init found wrong, as a short sentence; "" if nothing. */
+/*
+ * What dt_init found wrong, as a short sentence; "" if nothing. Into a buffer of its own. In a
+ * debugger, where nothing has linked it: `print dt.fault, dt.fault_at`.
+ */
 const char *dt_error(void);
 
 /* The blob and its totalsize in bytes; NULL before dt_init succeeded. */
@@ -48,7 +51,7 @@ dt_node dt_parent(dt_node n);
 dt_node dt_first_child(dt_node n);
 dt_node dt_next_sibling(dt_node n);
 dt_node dt_next(dt_node n); /* pre-order over the whole tree */
-dt_node dt_find(const char *path_or_alias);
+dt_node dt_find(const char *path_or_alias); /* up to the path's end, or a ':' in it */
 dt_node dt_chosen(void); /* noted by dt_init: cheaper than dt_find("/chosen") */
 dt_node dt_by_phandle(uint32_t phandle);
 /* First enabled node after `after` (DT_NONE: from the start) that is compatible. */
@@ -71,7 +74,7 @@ int dt_u64(dt_node n, const char *name, uint64_t *value); /* 4 or 8 bytes long *
 /* The index-th string of a string list; NULL when there is none. */
 const char *dt_string(dt_node n, const char *name, unsigned int index);
 bool dt_compatible(dt_node n, const char *compatible);
-/* The whole compatible property: terminated strings, side by side. NULL if there is none. */
+/* The whole compatible property: strings side by side, the last maybe not terminated. NULL: none. */
 const char *dt_compatible_strings(dt_node n, size_t *bytes);
 /* status absent, "okay" or "ok", here and in every parent. */
 bool dt_enabled(dt_node n);
