@@ -51,7 +51,8 @@ dt_node dt_parent(dt_node n);
 dt_node dt_first_child(dt_node n);
 dt_node dt_next_sibling(dt_node n);
 dt_node dt_next(dt_node n); /* pre-order over the whole tree */
-dt_node dt_find(const char *path_or_alias); /* up to the path's end, or a ':' in it */
+/* By path or alias, which ends at its end or at a ':' in it. */
+dt_node dt_find(const char *path_or_alias);
 dt_node dt_chosen(void); /* noted by dt_init: cheaper than dt_find("/chosen") */
 dt_node dt_by_phandle(uint32_t phandle);
 /* First enabled node after `after` (DT_NONE: from the start) that is compatible. */
