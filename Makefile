@@ -126,12 +126,13 @@ $(obj)/kernel/%.o $(obj)/arch-aarch64/%.o: includes += -Iarch-aarch64/include
 $(obj)/build/deps/%.o: warnings := -w
 $(obj)/app/%.o: includes += -I$(app_dir)
 $(obj)/app/%.o: optimize := -O2
+$(obj)/app/%.o $(addprefix $(obj)/,arch-aarch64/early.o kernel/place.o): lto :=
 $(obj)/app/%.o: flags += $(CFLAGS)
 
 $(obj)/%.o: %.c $(rules) | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(c_flags) $(warnings) $(includes) $(flags) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(c_flags) $(lto) $(warnings) $(includes) $(flags) -MMD -MP -c -o $@ $<
 
 $(obj)/%.o: %.S $(rules) | $(first)
 	@mkdir -p $(@D)

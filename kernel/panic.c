@@ -112,9 +112,9 @@ void panic(const char *fmt, ...)
 
 /* Random from place.c, before any function that checks it. Not 0 from the start: a zeroed stack must
  * not pass. */
-uintptr_t __stack_chk_guard = 0x6a09e667f3bcc908;
+__attribute__((used)) uintptr_t __stack_chk_guard = 0x6a09e667f3bcc908;
 
-void __stack_chk_fail(void)
+__attribute__((used)) void __stack_chk_fail(void)
 {
 	panic("stack canary overwritten: a buffer overflow");
 }
