@@ -21,8 +21,6 @@ char **bootargs_argv;
 static char *words, *words_end; /* before "--" */
 static char *overrides, *overrides_end;
 
-enum word_kind { FOR_KERNEL, FOR_ENVIRONMENT, FOR_MAIN };
-
 static bool is_blank(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
@@ -33,24 +31,48 @@ static bool key_is(const char *word, size_t key_bytes, const char *key)
 	return strlen(key) == key_bytes && !memcmp(word, key, key_bytes);
 }
 
-static enum word_kind kind_of(const char *word)
+static bool is_for_kernel(const char *word, size_t key_bytes)
 {
-	size_t key_bytes = strcspn(word, "=");
-
 	if (!word[key_bytes])
-		return key_is(word, key_bytes, "nokaslr") ? FOR_KERNEL : FOR_MAIN;
-	if (memchr(word, '.', key_bytes) || key_is(word, key_bytes, "panic") ||
-	    key_is(word, key_bytes, "ip"))
-		return FOR_KERNEL;
-	return key_bytes > 0 ? FOR_ENVIRONMENT : FOR_MAIN;
+		return key_is(word, key_bytes, "nokaslr");
+	return memchr(word, '.', key_bytes) || key_is(word, key_bytes, "panic") ||
+	       key_is(word, key_bytes, "ip");
 }
 
-/* Copy words to `to`, blanks and quotes taken out. Returns the copy's end, *count the words. */
-static char *split(const char *line, size_t bytes, char *to, size_t *count)
+/*
+ * Where a word that begins with bytes "key=" belongs: the place of an earlier one, or a new one before
+ * them all. Those lie before the word, so that the comparison stays among words.
+ */
+static char **in_environment(const char *word, size_t bytes)
 {
-	const char *end = line + bytes;
+	for (char **e = environ; *e; e++)
+		if (!memcmp(*e, word, bytes))
+			return e;
+	return --environ;
+}
 
-	for (*count = 0;; (*count)++) {
+static void hand_out(char *word)
+{
+	size_t key_bytes = strcspn(word, "=");
+	bool has_value = word[key_bytes];
+
+	if (words_end) /* all that follow are the app's */
+		bootargs_argv[bootargs_argc++] = word;
+	else if (!has_value && key_is(word, key_bytes, "--"))
+		words_end = word;
+	else if (is_for_kernel(word, key_bytes))
+		return;
+	else if (has_value && key_bytes)
+		*in_environment(word, key_bytes + 1) = word;
+	else
+		bootargs_argv[bootargs_argc++] = word;
+}
+
+/* Copy words to `to`, blanks and quotes taken out, and hand them out. Returns the copy's end. */
+static char *split(const char *line, const char *end, char *to)
+{
+	for (;;) {
+		char *word = to;
 		bool quoted = false;
 
 		while (line < end && is_blank(*line))
@@ -64,72 +86,32 @@ static char *split(const char *line, size_t bytes, char *to, size_t *count)
 				*to++ = *line;
 		}
 		*to++ = '\0';
+		hand_out(word);
 	}
 }
 
-/* Put "key=value" into env in place of an earlier value of key. Returns how many there are then. */
-static size_t set_environment(char **env, size_t count, char *word)
-{
-	size_t key_bytes = strcspn(word, "=") + 1;
-
-	for (size_t i = 0; i < count; i++) {
-		if (!strncmp(env[i], word, key_bytes)) {
-			env[i] = word;
-			return count;
-		}
-	}
-	env[count] = word;
-	return count + 1;
-}
-
-/* Hand words out. argv and env have room for all of them and an end. */
-static void sort_words(char *end, char **argv, char **env)
-{
-	size_t env_count = 0;
-	char *w = words;
-
-	for (; w < end && strcmp(w, "--") != 0; w += strlen(w) + 1) {
-		enum word_kind kind = kind_of(w);
-
-		if (kind == FOR_ENVIRONMENT)
-			env_count = set_environment(env, env_count, w);
-		else if (kind == FOR_MAIN)
-			argv[bootargs_argc++] = w;
-	}
-	words_end = w;
-	if (w < end)
-		w += sizeof("--");
-	for (; w < end; w += strlen(w) + 1)
-		argv[bootargs_argc++] = w;
-	argv[bootargs_argc] = NULL;
-	env[env_count] = NULL;
-}
-
+/* One piece of memory: argv from its start, environ before its end, then the words. */
 void bootargs_init(const char *line)
 {
-	static char *no_words[] = {(char *)image_name, NULL};
-	size_t bytes = strnlen(line, LINE_BYTES);
-	char **pointers = NULL;
-	size_t count;
-	char *end;
+	static char *no_words[2];
+	size_t bytes = strnlen(line, LINE_BYTES), pointers = bytes / 2 + 4;
+	char **argv = boot_alloc(pointers * sizeof(*argv) + bytes + 1), *end;
 
-	bootargs_argv = no_words;
+	bootargs_argv = argv ? argv : no_words;
+	bootargs_argv[0] = (char *)image_name;
 	bootargs_argc = 1;
+	words = words_end = NULL;
 	if (bytes == LINE_BYTES)
 		klog("bootargs: cut after %u bytes", LINE_BYTES);
-	words = words_end = boot_alloc(bytes + 1);
-	if (words) {
-		end = split(line, bytes, words, &count);
-		pointers = boot_alloc((2 * count + 3) * sizeof(*pointers));
-	}
-	if (!pointers) {
+	if (!argv) {
 		klog("bootargs: no memory");
 		return;
 	}
-	pointers[0] = (char *)image_name;
-	bootargs_argv = pointers;
-	environ = pointers + count + 2;
-	sort_words(end, bootargs_argv, environ);
+	environ = argv + pointers - 1;
+	words = (char *)(argv + pointers);
+	end = split(line, line + bytes, words);
+	if (!words_end)
+		words_end = end;
 }
 
 /* The last of a list's words with that key: its value, "" if it has none; NULL: no such word. */

@@ -109,8 +109,8 @@ static void the_last_one_wins(void **state)
 	boot("panic=reset A=1 AB=2 panic=halt A=3");
 	assert_string_equal(bootarg("panic"), "halt");
 	assert_string_equal(getenv("A"), "3");
-	assert_string_equal(environ[0], "A=3");
-	assert_string_equal(environ[1], "AB=2");
+	assert_string_equal(environ[0], "AB=2");
+	assert_string_equal(environ[1], "A=3");
 	assert_null(environ[2]);
 }
 
