@@ -7,7 +7,6 @@
  * interrupt-controller/brcm,bcm2835-armctrl-ic.txt.
  */
 #include <errno.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -85,32 +84,22 @@ static int armctrl_start(struct armctrl *a)
 	return irq_attach(a->chip.node, 0, armctrl_irq, a, a->chip.name);
 }
 
-static int armctrl_probe(dt_node node)
+static int armctrl_probe(const struct device *dev)
 {
-	uint64_t pa, bytes;
-	struct armctrl *a;
-	int error = dt_reg(node, 0, &pa, &bytes);
+	struct armctrl *a = dev->state;
+	int error;
 
-	if (error)
-		return error;
-	if (bytes < ARMCTRL_BYTES)
-		return -EINVAL;
-	a = boot_alloc(sizeof(*a));
-	if (!a)
-		return -ENOMEM;
-	a->regs = io_map(pa, ARMCTRL_BYTES);
+	a->regs = dev->regs;
 	a->chip = (struct irqchip){
 	    .name = "armctrl",
-	    .node = node,
+	    .node = dev->node,
 	    .lines = BANKS * 32,
 	    .translate = armctrl_translate,
 	    .enable = armctrl_enable,
 	    .disable = armctrl_disable,
 	};
-	error = a->regs ? irqchip_register(&a->chip) : -ENXIO;
-	if (error)
-		return error;
-	return armctrl_start(a);
+	error = irqchip_register(&a->chip);
+	return error ? error : armctrl_start(a);
 }
 
 static const char *const armctrl_compatible[] = {"brcm,bcm2836-armctrl-ic", NULL};
@@ -119,5 +108,7 @@ DRIVER(armctrl) = {
     .name = "armctrl",
     .compatible = armctrl_compatible,
     .stage = DRV_IRQCHIP,
+    .state_bytes = sizeof(struct armctrl),
+    .reg_bytes = ARMCTRL_BYTES,
     .probe = armctrl_probe,
 };

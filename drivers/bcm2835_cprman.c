@@ -6,8 +6,6 @@
  * Source: binding: Linux, clock/brcm,bcm2835-cprman.txt and dt-bindings/clock/bcm2835.h; ids of the
  * firmware: its wiki, "Mailbox property interface", "Clocks".
  */
-#include <errno.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/firmware.h>
@@ -32,13 +30,11 @@ static uint32_t cprman_rate_hz(uint32_t id)
 	return 0;
 }
 
-static int cprman_probe(dt_node node)
+static int cprman_probe(const struct device *dev)
 {
-	struct clock_provider *p = boot_alloc(sizeof(*p));
+	struct clock_provider *p = dev->state;
 
-	if (!p)
-		return -ENOMEM;
-	*p = (struct clock_provider){.node = node, .rate_hz = cprman_rate_hz};
+	*p = (struct clock_provider){.node = dev->node, .rate_hz = cprman_rate_hz};
 	clock_provider_register(p);
 	return 0;
 }
@@ -53,5 +49,6 @@ DRIVER(bcm2835_cprman) = {
     .name = "bcm2835-cprman",
     .compatible = cprman_compatible,
     .stage = DRV_SUPPLY,
+    .state_bytes = sizeof(struct clock_provider),
     .probe = cprman_probe,
 };

@@ -6,7 +6,6 @@
  * pinctrl/brcm,bcm2835-gpio.txt.
  */
 #include <errno.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/gpio.h>
@@ -23,7 +22,7 @@
 #define GPPUD      0x94 /* RW: BCM2835: the pull to clock into pins ... */
 #define GPPUDCLK   0x98 /* RW: ... that have a 1 here */
 #define GPPULL     0xe4 /* RW: BCM2711: 2 bits a pin, 16 pins a register */
-#define GPIO_BYTES 0xf4 /* trees say 0xb4 of the BCM2711, too; the page is the device's */
+#define GPIO_BYTES 0xb4 /* so trees say of the BCM2711, too; the page is the device's */
 
 #define FUNCTION_INPUT  0u
 #define FUNCTION_OUTPUT 1u
@@ -143,32 +142,21 @@ static int line_output(struct gpio_chip *chip, unsigned int line, bool high)
 	return 0;
 }
 
-static int bcm2835_gpio_probe(dt_node node)
+static int bcm2835_gpio_probe(const struct device *dev)
 {
-	struct bcm2835_gpio *g;
-	uint64_t pa, bytes;
-	uint32_t ignored;
-	int error = dt_reg(node, 0, &pa, &bytes);
+	struct bcm2835_gpio *g = dev->state;
 
-	if (error)
-		return error;
-	g = boot_alloc(sizeof(*g));
-	if (!g)
-		return -ENOMEM;
-	g->regs = io_map(pa, GPIO_BYTES);
-	error = g->regs ? io_probe_read32(g->regs + GPFSEL, &ignored) : -ENXIO;
-	if (error)
-		return error;
-	g->bcm2711 = dt_compatible(node, "brcm,bcm2711-gpio");
+	g->regs = dev->regs;
+	g->bcm2711 = dt_compatible(dev->node, "brcm,bcm2711-gpio");
 	g->chip = (struct gpio_chip){
-	    .node = node,
+	    .node = dev->node,
 	    .lines = g->bcm2711 ? 58 : 54,
 	    .input = line_input,
 	    .output = line_output,
 	    .get = line_get,
 	    .set = line_set,
 	};
-	g->pins = (struct pin_controller){.node = node, .apply = apply};
+	g->pins = (struct pin_controller){.node = dev->node, .apply = apply};
 	gpio_chip_register(&g->chip);
 	pin_controller_register(&g->pins);
 	return 0;
@@ -184,5 +172,8 @@ DRIVER(bcm2835_gpio) = {
     .name = "bcm2835-gpio",
     .compatible = bcm2835_gpio_compatible,
     .stage = DRV_SUPPLY,
+    .first_read = FIRST_READ(GPFSEL),
+    .state_bytes = sizeof(struct bcm2835_gpio),
+    .reg_bytes = GPIO_BYTES,
     .probe = bcm2835_gpio_probe,
 };

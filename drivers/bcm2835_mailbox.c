@@ -10,7 +10,6 @@
  * property interface"; bindings: Linux, mailbox/brcm,bcm2835-mbox.txt, clock/brcm,bcm2835-cprman.txt.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <pith/compiler.h>
 #include <pith/dma.h>
@@ -53,18 +52,10 @@ static struct {
 	uint32_t sent;           /* the letter that it has not answered yet, or 0 */
 } mailbox;
 
-static int wait_clear(unsigned int reg, uint32_t flag, uint64_t deadline_ns)
-{
-	while (read32(mailbox.regs + reg) & flag)
-		if (time_now_ns() > deadline_ns)
-			return -ETIMEDOUT;
-	return 0;
-}
-
 /* Send the message, which is the firmware's from now on. */
 static int send(dma_addr_t address, uint64_t deadline_ns)
 {
-	int error = wait_clear(MAIL1_STATUS, STATUS_FULL, deadline_ns);
+	int error = io_wait32(mailbox.regs + MAIL1_STATUS, STATUS_FULL, 0, deadline_ns);
 
 	if (error)
 		return error;
@@ -77,7 +68,7 @@ static int send(dma_addr_t address, uint64_t deadline_ns)
 static int receive(uint64_t deadline_ns)
 {
 	while (mailbox.sent) {
-		int error = wait_clear(MAIL0_STATUS, STATUS_EMPTY, deadline_ns);
+		int error = io_wait32(mailbox.regs + MAIL0_STATUS, STATUS_EMPTY, 0, deadline_ns);
 
 		if (error)
 			return error;
@@ -126,22 +117,12 @@ static int mailbox_call(uint32_t tag, void *values, size_t bytes)
 	return 0;
 }
 
-static int mailbox_probe(dt_node node)
+static int mailbox_probe(const struct device *dev)
 {
-	uint64_t pa, bytes;
-	uint32_t status;
-	int error = dt_reg(node, 0, &pa, &bytes);
-
+	int error = dma_bus_init(&mailbox.bus, dev->node, UINT32_MAX);
 	if (error)
 		return error;
-	mailbox.regs = bytes < MAILBOX_BYTES ? NULL : io_map(pa, MAILBOX_BYTES);
-	if (!mailbox.regs)
-		return -EINVAL;
-	error = io_probe_read32(mailbox.regs + MAIL0_STATUS, &status);
-	if (!error)
-		error = dma_bus_init(&mailbox.bus, node, UINT32_MAX);
-	if (error)
-		return error;
+	mailbox.regs = dev->regs;
 	mailbox.message = dma_alloc(&mailbox.bus, sizeof(*mailbox.message));
 	if (!mailbox.message)
 		return -ENOMEM;
@@ -157,5 +138,7 @@ DRIVER(bcm2835_mailbox) = {
     .name = "bcm2835-mailbox",
     .compatible = mailbox_compatible,
     .stage = DRV_SUPPLY,
+    .first_read = FIRST_READ(MAIL0_STATUS),
+    .reg_bytes = MAILBOX_BYTES,
     .probe = mailbox_probe,
 };

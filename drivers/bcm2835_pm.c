@@ -88,27 +88,16 @@ static const char *reset_reason(void)
 	return rsts & RSTS_HADPOR ? "power-on" : rsts & RSTS_HADWRF ? "watchdog" : "unknown";
 }
 
-static int pm_probe(dt_node node)
+static int pm_probe(const struct device *dev)
 {
-	uint64_t pa, bytes;
-	uint32_t rstc;
-	int error = dt_reg(node, 0, &pa, &bytes);
-
-	if (error)
-		return error;
-	regs = bytes < PM_BYTES ? NULL : io_map(pa, PM_BYTES);
-	if (!regs)
-		return -EINVAL;
-	error = io_probe_read32(regs + PM_RSTC, &rstc);
-	if (error)
-		return error;
+	regs = dev->regs;
 	machine_set_reset_reason(reset_reason());
-	machine_power_register(dt_prop(node, "system-power-controller", NULL) ? &pm_power
-	                                                                      : &pm_reset_only);
+	machine_power_register(
+	    dt_prop(dev->node, "system-power-controller", NULL) ? &pm_power : &pm_reset_only);
 	watchdog = (struct watchdog){
 	    .name = "bcm2835-pm watchdog",
 	    .max_ms = (uint64_t)WDOG_MASK * 1000 / WDOG_TICKS_PER_S,
-	    .running = (rstc & RSTC_WRCFG) == RSTC_WRCFG_FULL_RESET,
+	    .running = (read32(regs + PM_RSTC) & RSTC_WRCFG) == RSTC_WRCFG_FULL_RESET,
 	    .feed = pm_feed,
 	};
 	watchdog_register(&watchdog);
@@ -121,5 +110,7 @@ DRIVER(bcm2835_pm) = {
     .name = "bcm2835-pm",
     .compatible = pm_compatible,
     .stage = DRV_POWER,
+    .first_read = FIRST_READ(PM_RSTC),
+    .reg_bytes = PM_BYTES,
     .probe = pm_probe,
 };

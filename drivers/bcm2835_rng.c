@@ -31,16 +31,15 @@ static bool bcm2835_rng_has_word(uint8_t *regs)
 
 static const struct word_rng_type bcm2835_rng = {
     .name = "bcm2835-rng",
-    .bytes = RNG_BYTES,
     .data_register = RNG_DATA,
     .enable_mask = CTRL_ENABLE,
     .enable = bcm2835_rng_enable,
     .has_word = bcm2835_rng_has_word,
 };
 
-static int bcm2835_rng_probe(dt_node node)
+static int bcm2835_rng_probe(const struct device *dev)
 {
-	return word_rng_probe(node, &bcm2835_rng);
+	return word_rng_probe(dev, &bcm2835_rng);
 }
 
 static const char *const bcm2835_rng_compatible[] = {"brcm,bcm2835-rng", NULL};
@@ -49,5 +48,8 @@ DRIVER(bcm2835_rng) = {
     .name = "bcm2835-rng",
     .compatible = bcm2835_rng_compatible,
     .stage = DRV_DEVICE,
+    .first_read = FIRST_READ(RNG_CTRL),
+    .state_bytes = sizeof(struct word_rng),
+    .reg_bytes = RNG_BYTES,
     .probe = bcm2835_rng_probe,
 };

@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -490,23 +489,15 @@ static int start(struct sdhost *h)
 	return error;
 }
 
-static int sdhost_probe(dt_node node)
+static int sdhost_probe(const struct device *dev)
 {
-	struct sdhost *h;
-	uint64_t pa, bytes;
-	uint32_t ignored, width;
-	int error = dt_reg(node, 0, &pa, &bytes);
+	struct sdhost *h = dev->state;
+	uint32_t width;
 
-	if (error)
-		return error;
-	if (bytes < REGS_BYTES)
-		return -EINVAL;
-	h = boot_alloc(sizeof(*h));
-	if (!h)
-		return -ENOMEM;
+	h->regs = dev->regs;
 	h->sd = (struct sd_host){
-	    .node = node,
-	    .wide = dt_u32(node, "bus-width", 0, &width) == 0 && width >= 4,
+	    .node = dev->node,
+	    .wide = dt_u32(dev->node, "bus-width", 0, &width) == 0 && width >= 4,
 	    .high_speed = true,
 	    .no_block_count = true,
 	    .clock_max_hz = UINT32_MAX,
@@ -517,14 +508,11 @@ static int sdhost_probe(dt_node node)
 	    .command = sdhost_command,
 	};
 	waitq_init(&h->wake);
-	h->regs = io_map(pa, REGS_BYTES);
-	error = h->regs ? io_probe_read32(h->regs + SDHSTS, &ignored) : -ENOMEM;
-	h->core_hz = clock_rate_hz(node, 0);
-	if (!error && h->core_hz == 0) {
-		klog("%s: its clock is unknown", dt_name(node));
-		error = -ENOTSUP;
-	}
-	return error ? error : start(h);
+	h->core_hz = clock_rate_hz(dev->node, 0);
+	if (h->core_hz != 0)
+		return start(h);
+	klog("%s: its clock is unknown", dt_name(dev->node));
+	return -ENOTSUP;
 }
 
 static const char *const sdhost_compatible[] = {"brcm,bcm2835-sdhost", NULL};
@@ -532,5 +520,8 @@ DRIVER(bcm2835_sdhost) = {
     .name = "bcm2835-sdhost",
     .compatible = sdhost_compatible,
     .stage = DRV_DEVICE,
+    .first_read = FIRST_READ(SDHSTS),
+    .state_bytes = sizeof(struct sdhost),
+    .reg_bytes = REGS_BYTES,
     .probe = sdhost_probe,
 };

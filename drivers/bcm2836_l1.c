@@ -8,7 +8,6 @@
  * interrupt-controller/brcm,bcm2836-l1-intc.txt.
  */
 #include <errno.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -89,36 +88,29 @@ static void l1_start(struct bcm2836_l1 *l1)
 	write32(l1->regs + PMU_ROUTE_CLR, 0x11u << l1->cpu);
 }
 
-static int l1_probe(dt_node node)
+static int l1_probe(const struct device *dev)
 {
-	uint64_t pa, bytes;
-	struct bcm2836_l1 *l1;
-	int error = dt_reg(node, 0, &pa, &bytes);
+	struct bcm2836_l1 *l1 = dev->state;
+	int error;
 
-	if (error)
-		return error;
 	/* The Pi 4's tree has it for its CPUs' start addresses only: interrupts go to the GIC. */
-	if (!dt_prop(node, "interrupt-controller", NULL))
+	if (!dt_prop(dev->node, "interrupt-controller", NULL))
 		return -ENODEV;
-	l1 = boot_alloc(sizeof(*l1));
-	if (!l1)
-		return -ENOMEM;
-	l1->regs = bytes < L1_BYTES ? NULL : io_map(pa, L1_BYTES);
+	l1->regs = dev->regs;
 	l1->cpu = sysreg_read(mpidr_el1) & 3;
 	l1->chip = (struct irqchip){
 	    .name = "bcm2836-l1",
-	    .node = node,
+	    .node = dev->node,
 	    .lines = LINES,
 	    .translate = l1_translate,
 	    .enable = l1_enable,
 	    .disable = l1_disable,
 	    .handle = l1_handle,
 	};
-	error = l1->regs ? irqchip_register(&l1->chip) : -EINVAL;
-	if (error)
-		return error;
-	l1_start(l1);
-	return 0;
+	error = irqchip_register(&l1->chip);
+	if (!error)
+		l1_start(l1);
+	return error;
 }
 
 static const char *const l1_compatible[] = {"brcm,bcm2836-l1-intc", NULL};
@@ -127,5 +119,7 @@ DRIVER(bcm2836_l1) = {
     .name = "bcm2836-l1",
     .compatible = l1_compatible,
     .stage = DRV_IRQCHIP,
+    .state_bytes = sizeof(struct bcm2836_l1),
+    .reg_bytes = L1_BYTES,
     .probe = l1_probe,
 };

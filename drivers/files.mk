@@ -3,7 +3,7 @@
 
 obj-y += drivers/gic.o drivers/gicv2.o drivers/gicv3.o
 obj-y += drivers/timer.o
-obj-y += drivers/pl011.o
+obj-y += drivers/pl011.o drivers/uart.o
 obj-y += drivers/psci.o
 obj-y += drivers/pl031.o
 
@@ -29,7 +29,7 @@ obj-$(FEAT_RNG)   += drivers/virtio_rng.o
 obj-$(or $(FEAT_NET),$(FEAT_BLOCK),$(FEAT_RNG)) += drivers/virtio_mmio.o drivers/virtqueue.o
 
 # What runs for every packet.
-$(addprefix $(obj)/drivers/,gicv2.o gicv3.o timer.o virtqueue.o virtio_mmio.o virtio_net.o): optimize := -O2
+$(addprefix $(obj)/drivers/,timer.o virtqueue.o virtio_mmio.o virtio_net.o): optimize := -O2
 
 # The watchdog of QEMU virt, where it is told to have one: for what is updated.
 obj-$(FEAT_OTA) += drivers/pci_ecam.o drivers/i6300esb.o

@@ -887,22 +887,10 @@ static const struct netdev_ops genet_ops = {
 
 /* --- Probe ------------------------------------------------------------------------------------- */
 
-static int map_registers(struct genet *n, dt_node node)
+static int check_version(struct genet *n)
 {
-	uint64_t pa, bytes;
-	uint32_t revision;
-	int err = dt_reg(node, 0, &pa, &bytes);
+	uint32_t revision = get(n, SYS_REV_CTRL);
 
-	if (err < 0)
-		return err;
-	if (bytes < TDMA + DMA_BURST + 4)
-		return -EINVAL;
-	n->regs = io_map(pa, bytes);
-	if (!n->regs)
-		return -ENOMEM;
-	err = io_probe_read32(n->regs + SYS_REV_CTRL, &revision);
-	if (err < 0)
-		return err;
 	if ((revision >> 24 & 15) != 6) {
 		klog("%s: version %#x is not GENET v5", n->dev.name, revision);
 		return -ENOTSUP;
@@ -1005,13 +993,12 @@ static void release(struct genet *n)
 	if (n->tx_bounce)
 		dma_free(n->tx_bounce, DESCRIPTORS * RX_BUFFER_BYTES);
 	free(n->rx_buffers);
-	free(n);
 }
 
 /* The interrupt is the last that can fail: until then the controller has no buffers. */
 static int set_up(struct genet *n, dt_node node)
 {
-	int err = map_registers(n, node);
+	int err = check_version(n);
 
 	if (err == 0)
 		err = read_phy_mode(n);
@@ -1032,21 +1019,20 @@ static int set_up(struct genet *n, dt_node node)
 	return err;
 }
 
-static int genet_probe(dt_node node)
+static int genet_probe(const struct device *d)
 {
-	struct genet *n = calloc(1, sizeof(*n));
+	struct genet *n = d->state;
 	const uint8_t *mac;
 	int err;
 
-	if (!n)
-		return -ENOMEM;
+	n->regs = d->regs;
 	netdev_name(&n->dev);
 	n->dev.ops = &genet_ops;
-	n->dev.node = node;
+	n->dev.node = d->node;
 	n->dev.mtu = MTU;
 	n->look_timer.expired = look_timer_expired;
 	n->tx_timer.expired = tx_timer_expired;
-	err = set_up(n, node);
+	err = set_up(n, d->node);
 	if (err < 0) {
 		release(n);
 		return err;
@@ -1066,5 +1052,8 @@ DRIVER(genet) = {
     .name = "genet",
     .compatible = genet_compatible,
     .stage = DRV_DEVICE,
+    .first_read = FIRST_READ(SYS_REV_CTRL),
+    .state_bytes = sizeof(struct genet),
+    .reg_bytes = TDMA + DMA_BURST + 4,
     .probe = genet_probe,
 };

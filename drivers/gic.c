@@ -46,19 +46,15 @@ void gic_lines_off(uint8_t *base, unsigned int first, unsigned int end)
 	}
 }
 
-void gic_line_setup(uint8_t *base, unsigned int line, bool edge)
+void gic_line_enable(const struct gic *g, uint8_t *base, unsigned int line)
 {
 	uint8_t *icfgr = base + GIC_ICFGR + 4 * (line / 16);
-	uint32_t field = 2u << (2 * (line % 16));
-	uint32_t config = read32(icfgr);
+	uint32_t field = 2u << (2 * (line % 16)), config = read32(icfgr) & ~field;
 
-	/* PPIs may be fixed: then the write changes nothing. */
-	write32(icfgr, edge ? config | field : config & ~field);
+	if (g->edge[line / 32] >> (line % 32) & 1)
+		config |= field;
+	write32(icfgr, config); /* PPIs may be fixed: then the write changes nothing */
 	write8(base + GIC_IPRIORITYR + line, GIC_PRIORITY);
-}
-
-void gic_line_enable(uint8_t *base, unsigned int line)
-{
 	write32(base + GIC_ISENABLER + 4 * (line / 32), 1u << (line % 32));
 }
 

@@ -45,14 +45,8 @@ unsigned int gic_line_count(const uint8_t *gicd);
 /* Disable and deactivate lines [first, end), multiples of 32. */
 void gic_lines_off(uint8_t *base, unsigned int first, unsigned int end);
 
-/* Trigger and priority of a (disabled) line. */
-void gic_line_setup(uint8_t *base, unsigned int line, bool edge);
-void gic_line_enable(uint8_t *base, unsigned int line);
+/* Set trigger and priority of a (disabled) line, and enable it. */
+void gic_line_enable(const struct gic *g, uint8_t *base, unsigned int line);
 void gic_line_disable(uint8_t *base, unsigned int line);
-
-static inline bool gic_is_edge(const struct gic *g, unsigned int line)
-{
-	return g->edge[line / 32] >> (line % 32) & 1;
-}
 
 #endif

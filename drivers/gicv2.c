@@ -6,7 +6,6 @@
  * Source: Arm Generic Interrupt Controller Architecture version 2.0, IHI 0048B.b.
  */
 #include <errno.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -39,10 +38,9 @@ static int gicv2_enable(struct irqchip *chip, unsigned int line)
 {
 	struct gicv2 *g = gicv2_of(chip);
 
-	gic_line_setup(g->gic.gicd, line, gic_is_edge(&g->gic, line));
 	if (line >= GIC_FIRST_SPI)
 		write8(g->gic.gicd + GICD_ITARGETSR + line, g->this_cpu);
-	gic_line_enable(g->gic.gicd, line);
+	gic_line_enable(&g->gic, g->gic.gicd, line);
 	return 0;
 }
 
@@ -91,30 +89,17 @@ static void gicv2_start(struct gicv2 *g)
 	write32(g->gicc + GICC_CTLR, GICC_CTLR_ENABLE);
 }
 
-/* The index-th registers, of at least so many bytes. */
-static uint8_t *map(dt_node node, unsigned int index, size_t bytes_used)
+static int gicv2_probe(const struct device *dev)
 {
-	uint64_t pa, bytes;
+	struct gicv2 *g = dev->state;
+	int error = device_map(dev->node, 1, GICC_BYTES, &g->gicc);
 
-	if (dt_reg(node, index, &pa, &bytes) || bytes < bytes_used)
-		return NULL;
-	return io_map(pa, bytes_used);
-}
-
-static int gicv2_probe(dt_node node)
-{
-	struct gicv2 *g = boot_alloc(sizeof(*g));
-	int error;
-
-	if (!g)
-		return -ENOMEM;
-	g->gic.gicd = map(node, 0, GICD_BYTES);
-	g->gicc = map(node, 1, GICC_BYTES);
-	if (!g->gic.gicd || !g->gicc)
-		return -EINVAL;
+	if (error)
+		return error;
+	g->gic.gicd = dev->regs;
 	g->gic.chip = (struct irqchip){
 	    .name = "gicv2",
-	    .node = node,
+	    .node = dev->node,
 	    .lines = gic_line_count(g->gic.gicd),
 	    .translate = gic_translate,
 	    .enable = gicv2_enable,
@@ -135,5 +120,7 @@ DRIVER(gicv2) = {
     .name = "gicv2",
     .compatible = gicv2_compatible,
     .stage = DRV_IRQCHIP,
+    .state_bytes = sizeof(struct gicv2),
+    .reg_bytes = GICD_BYTES,
     .probe = gicv2_probe,
 };

@@ -6,7 +6,6 @@
  * Source: Arm Generic Interrupt Controller Architecture, version 3 and 4, IHI 0069H.
  */
 #include <errno.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
@@ -55,12 +54,7 @@ static struct gicv3 *gicv3_of(struct irqchip *chip)
 
 static int wait_clear(const uint8_t *reg, uint32_t bits)
 {
-	uint64_t deadline_ns = time_now_ns() + WAIT_NS;
-
-	while (read32(reg) & bits)
-		if (time_now_ns() > deadline_ns)
-			return -ETIMEDOUT;
-	return 0;
+	return io_wait32(reg, bits, 0, time_now_ns() + WAIT_NS);
 }
 
 /* Wait until the last write to controls or enables of that part has taken effect (12.9.4, 12.11.2).
@@ -73,6 +67,12 @@ static int distributor_wait(struct gicv3 *g)
 static int redistributor_wait(struct gicv3 *g)
 {
 	return wait_clear(g->gicr + GICR_CTLR, GICR_CTLR_RWP);
+}
+
+static int distributor_set(struct gicv3 *g, uint32_t control)
+{
+	write32(g->gic.gicd + GICD_CTLR, control);
+	return distributor_wait(g);
 }
 
 /* Where a line's registers are. */
@@ -89,10 +89,9 @@ static int gicv3_enable(struct irqchip *chip, unsigned int line)
 
 	/* Ignored where the firmware owns the groups (two Security states). */
 	write32(igroupr, read32(igroupr) | 1u << (line % 32));
-	gic_line_setup(base, line, gic_is_edge(&g->gic, line));
 	if (line >= GIC_FIRST_SPI)
 		write64(base + GICD_IROUTER + 8 * line, g->affinity);
-	gic_line_enable(base, line);
+	gic_line_enable(&g->gic, base, line);
 	return 0;
 }
 
@@ -159,24 +158,19 @@ static uint8_t *find_redistributor(dt_node node, uint32_t affinity)
 static int distributor_start(struct gicv3 *g)
 {
 	uint8_t *gicd = g->gic.gicd;
-	int error;
-
 	/* ARE may be set already, and must not be cleared (12.9.4). */
-	write32(gicd + GICD_CTLR, read32(gicd + GICD_CTLR) & GICD_CTLR_ARE);
-	error = distributor_wait(g);
+	int error = distributor_set(g, read32(gicd + GICD_CTLR) & GICD_CTLR_ARE);
+
 	if (error)
 		return error;
 	gic_lines_off(gicd, GIC_FIRST_SPI, g->gic.chip.lines);
 	error = distributor_wait(g);
-	if (error)
-		return error;
 	/* ARE first: what else a write changes along with it is not defined (12.9.4). */
-	write32(gicd + GICD_CTLR, GICD_CTLR_ARE);
-	error = distributor_wait(g);
-	if (error)
-		return error;
-	write32(gicd + GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_GRP1A | GICD_CTLR_GRP1);
-	return distributor_wait(g);
+	if (!error)
+		error = distributor_set(g, GICD_CTLR_ARE);
+	if (!error)
+		error = distributor_set(g, GICD_CTLR_ARE | GICD_CTLR_GRP1A | GICD_CTLR_GRP1);
+	return error;
 }
 
 static int redistributor_start(struct gicv3 *g)
@@ -217,41 +211,23 @@ static int gicv3_start(struct gicv3 *g)
 	return error ? error : cpu_interface_start();
 }
 
-/* Map the registers. MPIDR_EL1 has Aff3 in bits 39:32, GICR_TYPER right above the others. */
-static int gicv3_map(struct gicv3 *g, dt_node node)
+static int gicv3_probe(const struct device *dev)
 {
-	uint64_t pa, bytes, mpidr = sysreg_read(mpidr_el1);
-	int error = dt_reg(node, 0, &pa, &bytes);
+	struct gicv3 *g = dev->state;
+	uint64_t mpidr = sysreg_read(mpidr_el1);
+	int error;
 
-	if (error)
-		return error;
-	if (bytes < GICD_BYTES)
-		return -EINVAL;
-	g->gic.gicd = io_map(pa, GICD_BYTES);
-	if (!g->gic.gicd)
-		return -ENXIO;
+	/* MPIDR_EL1 has Aff3 in bits 39:32, GICR_TYPER right above the others. */
 	g->affinity = mpidr & 0xff00ffffffull;
-	g->gicr = find_redistributor(node, (mpidr >> 8 & 0xff000000) | (mpidr & 0xffffff));
+	g->gicr = find_redistributor(dev->node, (mpidr >> 8 & 0xff000000) | (mpidr & 0xffffff));
 	if (!g->gicr) {
 		klog("gicv3: no redistributor for this CPU (MPIDR_EL1 %#llx)", (long long)mpidr);
 		return -ENXIO;
 	}
-	return 0;
-}
-
-static int gicv3_probe(dt_node node)
-{
-	struct gicv3 *g = boot_alloc(sizeof(*g));
-	int error;
-
-	if (!g)
-		return -ENOMEM;
-	error = gicv3_map(g, node);
-	if (error)
-		return error;
+	g->gic.gicd = dev->regs;
 	g->gic.chip = (struct irqchip){
 	    .name = "gicv3",
-	    .node = node,
+	    .node = dev->node,
 	    .lines = gic_line_count(g->gic.gicd),
 	    .translate = gic_translate,
 	    .enable = gicv3_enable,
@@ -268,5 +244,7 @@ DRIVER(gicv3) = {
     .name = "gicv3",
     .compatible = gicv3_compatible,
     .stage = DRV_IRQCHIP,
+    .state_bytes = sizeof(struct gicv3),
+    .reg_bytes = GICD_BYTES,
     .probe = gicv3_probe,
 };

@@ -41,9 +41,9 @@ static void off(void)
 
 static const struct machine_power gpio_power = {.name = "gpio-poweroff", .off = off};
 
-static int gpio_poweroff_probe(dt_node node)
+static int gpio_poweroff_probe(const struct device *dev)
 {
-	line = node;
+	line = dev->node;
 	machine_power_register(&gpio_power);
 	return 0;
 }

@@ -56,16 +56,15 @@ static bool rng200_has_word(uint8_t *regs)
 
 static const struct word_rng_type rng200 = {
     .name = "rng200",
-    .bytes = RNG_BYTES,
     .data_register = RNG_FIFO_DATA,
     .enable_mask = CTRL_ENABLE_MASK,
     .enable = rng200_enable,
     .has_word = rng200_has_word,
 };
 
-static int rng200_probe(dt_node node)
+static int rng200_probe(const struct device *dev)
 {
-	return word_rng_probe(node, &rng200);
+	return word_rng_probe(dev, &rng200);
 }
 
 static const char *const rng200_compatible[] = {"brcm,bcm2711-rng200", "brcm,iproc-rng200", NULL};
@@ -74,5 +73,8 @@ DRIVER(iproc_rng200) = {
     .name = "iproc-rng200",
     .compatible = rng200_compatible,
     .stage = DRV_DEVICE,
+    .first_read = FIRST_READ(RNG_CTRL),
+    .state_bytes = sizeof(struct word_rng),
+    .reg_bytes = RNG_BYTES,
     .probe = rng200_probe,
 };

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mini-UART of the BCM2835's auxiliary peripherals: output by polling, input by interrupt. Its
- * baud rate is a divisor of the core's clock.
+ * The mini-UART of the BCM2835's auxiliary peripherals. Its baud rate is a divisor of the core's
+ * clock.
  *
  * Source: BCM2835 ARM Peripherals, section 2, with its errata (elinux.org/BCM2835_datasheet_errata);
  * binding: Linux, serial/brcm,bcm2835-aux-uart.yaml.
  */
 #include <errno.h>
-#include <pith/boot_alloc.h>
-#include <pith/compiler.h>
-#include <pith/console.h>
-#include <pith/driver.h>
 #include <pith/io.h>
-#include <pith/irq.h>
-#include <pith/log.h>
 #include <pith/supply.h>
-#include <pith/time.h>
+#include "uart.h"
 
 /* Of the auxiliary peripherals, the mini-UART's clock (its first cell is which): */
 #define AUX_ENABLES 0x04 /* RW: a bit each; without it the mini-UART's registers do not answer */
@@ -40,97 +34,40 @@
 #define STAT_TX_LEVEL(stat) ((stat) >> 24 & 0xf)
 #define FIFO_BYTES          8u
 
-#define BAUD 115200u
-
-struct mini_uart {
-	struct console console;
-	uint8_t *regs;
-	bool stuck; /* took no byte for a whole timeout: do not wait for it again */
-};
-
-/* How many bytes can be sent now. */
-static size_t send_room(struct mini_uart *u)
+static size_t mini_uart_room(struct uart *u)
 {
 	uint32_t level = STAT_TX_LEVEL(read32(u->regs + MU_STAT));
 
 	return level < FIFO_BYTES ? FIFO_BYTES - level : 0;
 }
 
-/* The same, after waiting for room, once. */
-static size_t wait_room(struct mini_uart *u)
+static int mini_uart_receive(struct uart *u)
 {
-	size_t room = send_room(u);
-
-	if (!room && !u->stuck) {
-		uint64_t deadline_ns = time_now_ns() + 100 * NS_PER_MS;
-
-		while (!room && time_now_ns() <= deadline_ns)
-			room = send_room(u);
-	}
-	u->stuck = !room;
-	return room;
-}
-
-static void mini_uart_write(struct console *c, const char *bytes, size_t count)
-{
-	struct mini_uart *u = container_of(c, struct mini_uart, console);
-	const char *end = bytes + count;
-
-	while (bytes < end) {
-		size_t room = wait_room(u);
-
-		if (room == 0)
-			return;
-		for (; room > 0 && bytes < end; room--)
-			write32(u->regs + MU_IO, (unsigned char)*bytes++);
-	}
-}
-
-static void mini_uart_irq(void *arg)
-{
-	struct mini_uart *u = arg;
-	char bytes[FIFO_BYTES];
-	size_t count = 0;
-
-	/* The line stays up, and brings us back, while there is more. */
-	while (count < sizeof(bytes) && read32(u->regs + MU_STAT) & STAT_RECEIVED)
-		bytes[count++] = (char)read32(u->regs + MU_IO);
+	if (read32(u->regs + MU_STAT) & STAT_RECEIVED)
+		return (int)(read32(u->regs + MU_IO) & 0xff);
 	/* One of the interrupt's bits that must be set may stand for an overrun. */
 	read32(u->regs + MU_LSR);
-	console_input(bytes, count);
+	return -EAGAIN;
 }
 
-static void mini_uart_enable_input(struct console *c)
+static void mini_uart_listen(struct uart *u)
 {
-	struct mini_uart *u = container_of(c, struct mini_uart, console);
-	int error = irq_attach(c->node, 0, mini_uart_irq, u, c->name);
-
-	if (error)
-		klog("%s: no input: error %d", c->name, -error);
-	else
-		write32(u->regs + MU_IER, IER_RECEIVE);
+	write32(u->regs + MU_IER, IER_RECEIVE);
 }
-
-CONSOLE_INPUT(mini_uart_write, mini_uart_enable_input);
 
 /* What the mini-UART's clock names: the auxiliary peripherals. Switch it on there. */
 static int clock_on(dt_node node, dt_node *aux, bool *was_on)
 {
 	uint32_t phandle, bit, enables;
-	uint64_t pa, bytes;
 	uint8_t *regs;
 	int error;
 
 	if (dt_u32(node, "clocks", 0, &phandle) || dt_u32(node, "clocks", 1, &bit) || bit > 2)
 		return -EINVAL;
 	*aux = dt_by_phandle(phandle);
-	error = dt_reg(*aux, 0, &pa, &bytes);
-	if (error)
-		return error;
-	regs = bytes < AUX_ENABLES + 4 ? NULL : io_map(pa, bytes);
-	if (!regs)
-		return -EINVAL;
-	error = io_probe_read32(regs + AUX_ENABLES, &enables);
+	error = device_map(*aux, 0, AUX_ENABLES + 4, &regs);
+	if (!error)
+		error = io_probe_read32(regs + AUX_ENABLES, &enables);
 	if (error)
 		return error;
 	*was_on = enables >> bit & 1;
@@ -140,58 +77,45 @@ static int clock_on(dt_node node, dt_node *aux, bool *was_on)
 }
 
 /*
- * 8n1, receiver and transmitter on. A divisor that somebody has set is left alone; else it is
- * computed from the core's clock, which is the auxiliary peripherals'.
+ * A divisor that somebody has set is left alone; else it is computed from the core's clock, which is
+ * the auxiliary peripherals'.
  */
-static void start(struct mini_uart *u, dt_node aux, bool was_on)
+static int mini_uart_start(struct uart *u)
 {
-	bool has_rate = was_on && read32(u->regs + MU_BAUD);
-	uint32_t clock_hz = has_rate ? 0 : clock_rate_hz(aux, 0);
+	uint32_t clock_hz = 0;
+	dt_node aux;
+	bool has_rate;
+	int error = clock_on(u->console.node, &aux, &has_rate);
 
+	if (error)
+		return error;
+	has_rate = has_rate && read32(u->regs + MU_BAUD);
+	if (!has_rate)
+		clock_hz = clock_rate_hz(aux, 0);
 	write32(u->regs + MU_IER, 0);
 	if (has_rate && (read32(u->regs + MU_CNTL) & CNTL_RX_TX) == CNTL_RX_TX)
-		return;
+		return 0;
 	write32(u->regs + MU_CNTL, 0);
 	write32(u->regs + MU_LCR, LCR_8BITS);
 	write32(u->regs + MU_MCR, 0);
 	write32(u->regs + MU_IIR, IIR_CLEAR);
-	if (clock_hz >= 8 * BAUD)
-		write32(u->regs + MU_BAUD, (clock_hz + 4 * BAUD) / (8 * BAUD) - 1);
+	if (clock_hz >= 8 * UART_BAUD)
+		write32(u->regs + MU_BAUD, (clock_hz + 4 * UART_BAUD) / (8 * UART_BAUD) - 1);
 	write32(u->regs + MU_CNTL, CNTL_RX_TX);
+	return 0;
 }
 
-static int mini_uart_probe(dt_node node)
-{
-	struct mini_uart *u;
-	uint64_t pa, bytes;
-	bool was_on;
-	dt_node aux;
-	int error = dt_reg(node, 0, &pa, &bytes);
+static const struct uart_type mini_uart = {
+    .name = "mini-uart",
+    .start = mini_uart_start,
+    .room = mini_uart_room,
+};
 
-	if (error)
-		return error;
-	if (bytes < MU_BYTES)
-		return -EINVAL;
-	error = clock_on(node, &aux, &was_on);
-	if (error)
-		return error;
-	u = boot_alloc(sizeof(*u));
-	if (!u)
-		return -ENOMEM;
-	u->regs = io_map(pa, MU_BYTES);
-	if (!u->regs)
-		return -ENXIO;
-	u->console = (struct console){
-	    .name = "mini-uart",
-	    .node = node,
-	    .write = mini_uart_write,
-	};
-	start(u, aux, was_on);
-	error = pins_default(node);
-	console_register(&u->console);
-	if (error)
-		klog("mini-uart: its pins are as they were found: error %d", -error);
-	return 0;
+UART_INPUT(&mini_uart, mini_uart_receive, mini_uart_listen);
+
+static int mini_uart_probe(const struct device *dev)
+{
+	return uart_probe(dev, &mini_uart);
 }
 
 static const char *const mini_uart_compatible[] = {"brcm,bcm2835-aux-uart", NULL};
@@ -200,5 +124,7 @@ DRIVER(mini_uart) = {
     .name = "mini-uart",
     .compatible = mini_uart_compatible,
     .stage = DRV_CONSOLE,
+    .state_bytes = sizeof(struct uart),
+    .reg_bytes = MU_BYTES,
     .probe = mini_uart_probe,
 };

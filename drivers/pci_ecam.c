@@ -128,21 +128,14 @@ static void probe_function(struct pci_function *f, uint32_t id)
 	}
 }
 
-static int ecam_probe(dt_node node)
+static int ecam_probe(const struct device *dev)
 {
-	uint64_t pa, bytes;
-	uint8_t *config;
-	int error = dt_reg(node, 0, &pa, &bytes);
+	int error = find_window(dev->node, &bridge);
 
-	if (!error)
-		error = find_window(node, &bridge);
 	if (error)
 		return error;
-	config = bytes < BUS_BYTES ? NULL : io_map(pa, BUS_BYTES);
-	if (!config)
-		return -EINVAL;
 	for (unsigned int device = 0; device < DEVICES; device++) {
-		struct pci_function f = {config + device * FUNCTIONS * FUNCTION_BYTES, &bridge};
+		struct pci_function f = {dev->regs + device * FUNCTIONS * FUNCTION_BYTES, &bridge};
 		uint32_t id;
 
 		error = io_probe_read32(f.config + PCI_ID, &id);
@@ -159,5 +152,6 @@ DRIVER(pci_ecam) = {
     .name = "pci-ecam",
     .compatible = ecam_compatible,
     .stage = DRV_DEVICE,
+    .reg_bytes = BUS_BYTES, /* of 256 */
     .probe = ecam_probe,
 };

@@ -12,23 +12,13 @@
 #define RTCDR       0x000 /* RO: seconds since 1970 */
 #define RTCCR       0x00c /* RW */
 #define RTCCR_START (1u << 0)
+#define RTC_BYTES   0x010
 
-static int pl031_probe(dt_node node)
+static int pl031_probe(const struct device *dev)
 {
-	uint64_t pa, bytes;
-	uint8_t *regs;
-	int error = dt_reg(node, 0, &pa, &bytes);
-
-	if (error)
-		return error;
-	if (bytes < RTCCR + 4)
-		return -EINVAL;
-	regs = io_map(pa, bytes);
-	if (!regs)
-		return -ENXIO;
-	if (!(read32(regs + RTCCR) & RTCCR_START))
+	if (!(read32(dev->regs + RTCCR) & RTCCR_START))
 		return -ENODEV; /* never set, does not run */
-	time_set_realtime_ns(read32(regs + RTCDR) * NS_PER_S);
+	time_set_realtime_ns(read32(dev->regs + RTCDR) * NS_PER_S);
 	return 0;
 }
 
@@ -38,5 +28,6 @@ DRIVER(pl031) = {
     .name = "pl031",
     .compatible = pl031_compatible,
     .stage = DRV_DEVICE,
+    .reg_bytes = RTC_BYTES,
     .probe = pl031_probe,
 };

@@ -43,9 +43,9 @@ static const struct machine_power psci_power = {
     .reset = psci_reset,
 };
 
-static int psci_probe(dt_node node)
+static int psci_probe(const struct device *dev)
 {
-	const char *method = dt_string(node, "method", 0);
+	const char *method = dt_string(dev->node, "method", 0);
 
 	if (!method)
 		return -EINVAL;

@@ -6,7 +6,6 @@
  * include/soc/bcm2835/raspberrypi-firmware.h.
  */
 #include <errno.h>
-#include <pith/boot_alloc.h>
 #include <pith/driver.h>
 #include <pith/firmware.h>
 #include <pith/gpio.h>
@@ -66,14 +65,12 @@ static int line_output(struct gpio_chip *chip, unsigned int line, bool high)
 	return configure(line, true, high);
 }
 
-static int raspberrypi_gpio_probe(dt_node node)
+static int raspberrypi_gpio_probe(const struct device *dev)
 {
-	struct gpio_chip *chip = boot_alloc(sizeof(*chip));
+	struct gpio_chip *chip = dev->state;
 
-	if (!chip)
-		return -ENOMEM;
 	*chip = (struct gpio_chip){
-	    .node = node,
+	    .node = dev->node,
 	    .lines = LINES,
 	    .input = line_input,
 	    .output = line_output,
@@ -90,5 +87,6 @@ DRIVER(raspberrypi_gpio) = {
     .name = "raspberrypi-gpio",
     .compatible = raspberrypi_gpio_compatible,
     .stage = DRV_DEVICE,
+    .state_bytes = sizeof(struct gpio_chip),
     .probe = raspberrypi_gpio_probe,
 };

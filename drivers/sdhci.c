@@ -15,7 +15,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/dma.h>
 #include <pith/driver.h>
@@ -658,22 +657,14 @@ static int start(struct sdhci *h)
 	return error;
 }
 
-static int sdhci_probe(dt_node node)
+static int sdhci_probe(const struct device *dev)
 {
-	struct sdhci *h;
-	uint64_t pa, bytes;
-	uint32_t ignored;
-	int error = dt_reg(node, 0, &pa, &bytes);
+	struct sdhci *h = dev->state;
+	int error;
 
-	if (error)
-		return error;
-	if (bytes < REGS_BYTES)
-		return -EINVAL;
-	h = boot_alloc(sizeof(*h));
-	if (!h)
-		return -ENOMEM;
+	h->regs = dev->regs;
 	h->sd = (struct sd_host){
-	    .node = node,
+	    .node = dev->node,
 	    .auto_stop = true,
 	    .reset = sdhci_reset,
 	    .set_bus = sdhci_set_bus,
@@ -682,10 +673,7 @@ static int sdhci_probe(dt_node node)
 	    .command = sdhci_command,
 	};
 	waitq_init(&h->wake);
-	h->regs = io_map(pa, REGS_BYTES);
-	error = h->regs ? io_probe_read32(h->regs + PRESENT, &ignored) : -ENOMEM;
-	if (!error)
-		error = find_out(h);
+	error = find_out(h);
 	return error ? error : start(h);
 }
 
@@ -699,5 +687,8 @@ DRIVER(sdhci) = {
     .name = "sdhci",
     .compatible = sdhci_compatible,
     .stage = DRV_DEVICE,
+    .first_read = FIRST_READ(PRESENT),
+    .state_bytes = sizeof(struct sdhci),
+    .reg_bytes = REGS_BYTES,
     .probe = sdhci_probe,
 };

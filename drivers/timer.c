@@ -70,17 +70,17 @@ static int timer_frequency(dt_node node, uint64_t *freq_hz)
 	return -EINVAL;
 }
 
-static int timer_probe(dt_node node)
+static int timer_probe(const struct device *dev)
 {
-	int index = dt_irq_index(node, "virt");
+	int index = dt_irq_index(dev->node, "virt");
 	uint64_t freq_hz;
-	int error = timer_frequency(node, &freq_hz);
+	int error = timer_frequency(dev->node, &freq_hz);
 
 	if (error)
 		return error;
 	scale = tick_scale(freq_hz);
 	timer_arm_hardware(TIME_FOREVER); /* whatever ran before us */
-	error = irq_attach(node, index < 0 ? IRQ_VIRTUAL : index, timer_irq, NULL, "timer");
+	error = irq_attach(dev->node, index < 0 ? IRQ_VIRTUAL : index, timer_irq, NULL, "timer");
 	if (error)
 		return error;
 	clockevent_register(&timer_clockevent);

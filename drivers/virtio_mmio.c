@@ -43,6 +43,7 @@
 #define QUEUE_DEVICE        0x0a0 /* w  the same */
 #define CONFIG_GENERATION   0x0fc /* r */
 #define CONFIG              0x100 /* rw the device's own */
+#define REG_BYTES           0x140 /* no configuration that we read is longer */
 
 #define MAGIC_VALUE 0x74726976u
 #define IRQ_QUEUE   1u /* INTERRUPT_STATUS: a used ring was written */
@@ -293,22 +294,13 @@ static int bring_up(struct virtio_device *dev)
 	return err;
 }
 
-static int virtio_mmio_probe(dt_node node)
+static int virtio_mmio_probe(const struct device *d)
 {
 	const struct virtio_driver *driver;
 	struct virtio_device *dev;
-	uint64_t pa, bytes;
-	uint8_t *regs;
+	uint8_t *regs = d->regs;
 	uint32_t version;
-	int err = dt_reg(node, 0, &pa, &bytes);
 
-	if (err < 0)
-		return err;
-	if (bytes < CONFIG)
-		return -EINVAL;
-	regs = io_map(pa, bytes);
-	if (!regs)
-		return -ENOMEM;
 	if (read32(regs + MAGIC) != MAGIC_VALUE)
 		return -ENODEV;
 	driver = find_driver(read32(regs + DEVICE_ID)); /* none has id 0 */
@@ -321,7 +313,7 @@ static int virtio_mmio_probe(dt_node node)
 	if (!dev)
 		return -ENOMEM;
 	*dev = (struct virtio_device){
-	    .driver = driver, .regs = regs, .node = node, .legacy = version == 1};
+	    .driver = driver, .regs = regs, .node = d->node, .legacy = version == 1};
 	return bring_up(dev);
 }
 
@@ -330,5 +322,6 @@ DRIVER(virtio_mmio) = {
     .name = "virtio-mmio",
     .compatible = virtio_mmio_compatible,
     .stage = DRV_DEVICE,
+    .reg_bytes = REG_BYTES,
     .probe = virtio_mmio_probe,
 };

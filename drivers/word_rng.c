@@ -2,7 +2,6 @@
 /* Generators that give a word when they have one (word_rng.h). */
 #include <errno.h>
 #include <string.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/entropy.h>
 #include <pith/io.h>
@@ -11,12 +10,6 @@
 
 /* Warm-up takes about a second. */
 #define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
-
-struct word_rng {
-	struct entropy_source source;
-	const struct word_rng_type *type;
-	uint8_t *regs;
-};
 
 static bool wait_word(struct word_rng *r, bool nonblock)
 {
@@ -46,26 +39,13 @@ static int word_rng_read(struct entropy_source *s, void *buf, size_t count, bool
 	return got ? (int)got : nonblock ? -EAGAIN : -ETIMEDOUT;
 }
 
-int word_rng_probe(dt_node node, const struct word_rng_type *type)
+int word_rng_probe(const struct device *dev, const struct word_rng_type *type)
 {
-	struct word_rng *r;
-	uint64_t pa, bytes;
-	uint32_t control;
-	int error = dt_reg(node, 0, &pa, &bytes);
+	struct word_rng *r = dev->state;
 
-	if (error)
-		return error;
-	if (bytes < type->bytes)
-		return -EINVAL;
-	r = boot_alloc(sizeof(*r));
-	if (!r)
-		return -ENOMEM;
 	r->type = type;
-	r->regs = io_map(pa, type->bytes);
-	error = r->regs ? io_probe_read32(r->regs, &control) : -EINVAL;
-	if (error)
-		return error;
-	if (!(control & type->enable_mask))
+	r->regs = dev->regs;
+	if (!(read32(dev->regs) & type->enable_mask))
 		type->enable(r->regs);
 	r->source = (struct entropy_source){.name = type->name, .read = word_rng_read};
 	entropy_source_register(&r->source);

@@ -8,19 +8,26 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <pith/dt.h>
+#include <pith/driver.h>
+#include <pith/entropy.h>
 
 struct word_rng_type {
 	const char *name;
-	size_t
-	    bytes; /* of its registers; the first, which is safe to read, says whether it is on */
 	uint32_t data_register;
-	uint32_t enable_mask; /* of the first register */
+	uint32_t
+	    enable_mask; /* of the first register, which is safe to read, and says whether it is on */
 	void (*enable)(uint8_t *regs);
 	bool (*has_word)(uint8_t *regs); /* may restart one that has failed */
 };
 
-/* Probe a node: map it, switch it on if it is off, register it as a source of entropy. */
-int word_rng_probe(dt_node node, const struct word_rng_type *type);
+/* A driver's state. */
+struct word_rng {
+	struct entropy_source source;
+	const struct word_rng_type *type;
+	uint8_t *regs;
+};
+
+/* Switch it on if it is off, register it as a source of entropy. */
+int word_rng_probe(const struct device *dev, const struct word_rng_type *type);
 
 #endif

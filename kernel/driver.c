@@ -106,7 +106,7 @@ static void match_all(void)
 /* Returns whether it came up. */
 static bool probe(struct match *m)
 {
-	int error = m->driver->probe(m->node);
+	int error = device_probe(m->driver, m->node);
 
 	m->probed = true;
 	if (error && error != -ENODEV)

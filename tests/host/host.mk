@@ -35,11 +35,12 @@ virtqueue_SRCS := drivers/virtqueue.c
 HOST_TESTS += dt
 dt_SRCS := kernel/dt.c
 
-HOST_TESTS += time line bootargs console driver
+HOST_TESTS += time line bootargs console device driver
 time_SRCS := kernel/time.c
 line_SRCS := kernel/line.c
 bootargs_SRCS := kernel/bootargs.c
 console_SRCS := $(addprefix kernel/,console.c terminal.c log.c line.c)
+device_SRCS := kernel/device.c
 driver_SRCS := kernel/driver.c
 
 # apps/web on Linux, over made-up values (tests/host/mock_status.c, mock_ota.c).
@@ -65,9 +66,9 @@ entropy_CFLAGS := -I$(mbedtls)/include -I. -DMBEDTLS_CONFIG_FILE='"kernel/mbedtl
 
 # Device drivers against models of their devices; the tests include the driver itself.
 HOST_TESTS += gicv2 gicv3 pl011
-gicv2_SRCS := kernel/irq.c drivers/gic.c
-gicv3_SRCS := kernel/irq.c drivers/gic.c
-pl011_SRCS :=
+gicv2_SRCS := kernel/device.c kernel/irq.c drivers/gic.c
+gicv3_SRCS := kernel/device.c kernel/irq.c drivers/gic.c
+pl011_SRCS := kernel/device.c drivers/uart.c
 
 # POSIX calls, under other names: the test's own libc keeps its own.
 posix_names := $(foreach f,close dup dup2 dup3 fcntl fstat ioctl isatty lseek pipe pipe2 poll ppoll \
@@ -78,7 +79,7 @@ fd_SRCS := kernel/fd.c kernel/rw.c
 fd_CFLAGS := $(posix_names)
 
 # Virtio drivers against models at register level.
-virtio_common   := drivers/virtio_mmio.c drivers/virtqueue.c
+virtio_common   := kernel/device.c drivers/virtio_mmio.c drivers/virtqueue.c
 HOST_TESTS      += virtio_blk
 virtio_blk_SRCS := $(virtio_common) drivers/virtio_blk.c drivers/virtio_rng.c kernel/block.c
 virtio_blk_LIBS := -Wl,-T,tests/host/virtio.lds
@@ -123,7 +124,7 @@ sockets_CFLAGS := $(posix_names) $(foreach f,socket socketpair bind listen accep
 sockets_LIBS   := -pthread
 
 # GENET against a model at register level; once more with kernel/dma_debug.c, which the test includes.
-genet_common := drivers/genet.c drivers/phy.c kernel/dma.c kernel/dt.c kernel/netdev.c \
+genet_common := kernel/device.c drivers/genet.c drivers/phy.c kernel/dma.c kernel/dt.c kernel/netdev.c \
 	tests/host/genet_model.c
 HOST_TESTS       += genet genet_debug
 genet_SRCS       := $(genet_common) kernel/dma_map.c
@@ -134,15 +135,15 @@ genet_debug_LIBS := $(genet_LIBS)
 # A Raspberry Pi's drivers, with trees of Debian's kernel package; the tests include the drivers.
 pi_tests       := pi_irq mini_uart gpio gpio_uses mailbox pi_watchdog pi_rng pi_trees
 HOST_TESTS     += $(pi_tests)
-pi_irq_SRCS    := kernel/dt.c kernel/irq.c
-mini_uart_SRCS := kernel/dt.c
-gpio_SRCS      := kernel/dt.c kernel/gpio.c kernel/supply.c
-gpio_uses_SRCS := kernel/dt.c kernel/gpio.c
-mailbox_SRCS   := kernel/dt.c kernel/gpio.c kernel/supply.c kernel/firmware.c
-pi_watchdog_SRCS := kernel/dt.c kernel/watchdog.c
-pi_rng_SRCS    := kernel/dt.c
-pi_trees_SRCS  := $(addprefix kernel/,dt.c driver.c irq.c supply.c gpio.c firmware.c watchdog.c) \
-	$(addprefix drivers/,gic.c gicv2.c timer.c pl011.c bcm2836_l1.c bcm2835_armctrl.c bcm2835_gpio.c \
+pi_irq_SRCS    := kernel/device.c kernel/dt.c kernel/irq.c
+mini_uart_SRCS := kernel/device.c kernel/dt.c drivers/uart.c
+gpio_SRCS      := kernel/device.c kernel/dt.c kernel/gpio.c kernel/supply.c
+gpio_uses_SRCS := kernel/device.c kernel/dt.c kernel/gpio.c
+mailbox_SRCS   := kernel/device.c kernel/dt.c kernel/gpio.c kernel/supply.c kernel/firmware.c
+pi_watchdog_SRCS := kernel/device.c kernel/dt.c kernel/watchdog.c
+pi_rng_SRCS    := kernel/device.c kernel/dt.c
+pi_trees_SRCS  := $(addprefix kernel/,device.c dt.c driver.c irq.c supply.c gpio.c firmware.c watchdog.c) \
+	$(addprefix drivers/,gic.c gicv2.c timer.c pl011.c uart.c bcm2836_l1.c bcm2835_armctrl.c bcm2835_gpio.c \
 	bcm2835_mailbox.c bcm2835_cprman.c mini_uart.c bcm2835_pm.c bcm2835_rng.c iproc_rng200.c word_rng.c \
 	raspberrypi_gpio.c gpio_poweroff.c)
 pi_trees_LIBS  := -Wl,-T,tests/host/virtio.lds -Wl,--wrap=io_map -Wl,--wrap=irq_attach
@@ -150,8 +151,8 @@ $(foreach t,$(pi_tests),$(eval $(t)_NEEDS := dtbs))
 
 # SD cards behind models of their controllers; the tests include the controller's driver.
 HOST_TESTS += sdhci sdhost
-sdhci_SRCS  := drivers/sd.c kernel/block.c
-sdhost_SRCS := drivers/sd.c kernel/block.c
+sdhci_SRCS  := kernel/device.c drivers/sd.c kernel/block.c
+sdhost_SRCS := kernel/device.c drivers/sd.c kernel/block.c
 
 # The disk, and updates on it (tests/host/include/memory_disk.h).
 HOST_TESTS += disk

@@ -73,6 +73,11 @@ int dt_irq(dt_node n, unsigned int index, struct dt_irq *irq)
 	return irq->controller == DT_NONE ? -ENOENT : 0;
 }
 
+int device_probe(const struct driver *driver, dt_node node)
+{
+	return driver->probe(&(struct device){.node = node});
+}
+
 /* ---- Drivers that write down what they probe ---- */
 
 static char probed[200];
@@ -92,29 +97,29 @@ static int note(const char *who, dt_node n, int result)
 	return result;
 }
 
-static int probe_uart(dt_node n)
+static int probe_uart(const struct device *dev)
 {
-	return note("uart", n, 0);
+	return note("uart", dev->node, 0);
 }
 
-static int probe_plus(dt_node n)
+static int probe_plus(const struct device *dev)
 {
-	return note("plus", n, 0);
+	return note("plus", dev->node, 0);
 }
 
-static int probe_intc(dt_node n)
+static int probe_intc(const struct device *dev)
 {
-	return note("intc", n, 0);
+	return note("intc", dev->node, 0);
 }
 
-static int probe_slot(dt_node n)
+static int probe_slot(const struct device *dev)
 {
-	return note("slot", n, n == 11 ? 0 : -ENODEV);
+	return note("slot", dev->node, dev->node == 11 ? 0 : -ENODEV);
 }
 
-static int probe_broken(dt_node n)
+static int probe_broken(const struct device *dev)
 {
-	return note("broken", n, -EIO);
+	return note("broken", dev->node, -EIO);
 }
 
 static const char *const uart_compatible[] = {"b,uart", "a,uart", NULL};
@@ -124,11 +129,11 @@ static const char *const slot_compatible[] = {"a,slot", NULL};
 static const char *const broken_compatible[] = {"a,broken", NULL};
 
 static const struct driver drivers[] = {
-    {"uart", uart_compatible, DRV_CONSOLE, probe_uart},
-    {"plus", plus_compatible, DRV_CONSOLE, probe_plus},
-    {"intc", intc_compatible, DRV_IRQCHIP, probe_intc},
-    {"slot", slot_compatible, DRV_DEVICE, probe_slot},
-    {"broken", broken_compatible, DRV_DEVICE, probe_broken},
+    {.name = "uart", .compatible = uart_compatible, .stage = DRV_CONSOLE, .probe = probe_uart},
+    {.name = "plus", .compatible = plus_compatible, .stage = DRV_CONSOLE, .probe = probe_plus},
+    {.name = "intc", .compatible = intc_compatible, .stage = DRV_IRQCHIP, .probe = probe_intc},
+    {.name = "slot", .compatible = slot_compatible, .stage = DRV_DEVICE, .probe = probe_slot},
+    {.name = "broken", .compatible = broken_compatible, .stage = DRV_DEVICE, .probe = probe_broken},
 };
 
 /* The linker script's table. */

@@ -138,7 +138,7 @@ void page_free(void *pages, size_t count)
 void *io_map(uint64_t pa, size_t bytes)
 {
 	assert_int_equal(pa, 0xfd580000);
-	assert_int_equal(bytes, sizeof(model_regs));
+	assert_in_range(bytes, 1, sizeof(model_regs));
 	return model_regs;
 }
 
@@ -392,7 +392,7 @@ static int probe(const char *ethernet, const char *mdio)
 	load_tree(ethernet, mdio);
 	n = dt_find("/scb/ethernet");
 	assert_true(dt_compatible(n, driver->compatible[0]));
-	return driver->probe(n);
+	return device_probe(driver, n);
 }
 
 /* The one that came up last. */
@@ -1074,7 +1074,7 @@ static void a_good_link_is_kept(void **state)
 	up();
 	assert_int_equal(model.negotiations, 1);
 	/* The same PHY, the next image. */
-	driver->probe(dt_find("/scb/ethernet"));
+	device_probe(driver, dt_find("/scb/ethernet"));
 	take_over();
 	assert_true(dev->link_up);
 	assert_int_equal(model.negotiations, 1);

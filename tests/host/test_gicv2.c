@@ -22,6 +22,14 @@ void *io_map(uint64_t pa, size_t bytes)
 	return pa == 0x1000 ? gicd : gicc;
 }
 
+int io_probe_read32(const volatile void *reg, uint32_t *value)
+{
+	(void)reg;
+	(void)value;
+	fail();
+	return -ENXIO;
+}
+
 int dt_reg(dt_node n, unsigned int index, uint64_t *pa, uint64_t *bytes)
 {
 	assert_int_equal(n, 0);
@@ -114,7 +122,7 @@ static void what_was_on_is_off(void **state)
 	(void)state;
 	lines[40].enabled = lines[40].active = lines[40].pending = true;
 	lines[30].enabled = lines[30].active = true;
-	assert_int_equal(gicv2_probe(0), 0);
+	assert_int_equal(device_probe(&driver_gicv2, 0), 0);
 	for (unsigned int i = 0; i < MODEL_LINES; i++)
 		assert_false(lines[i].enabled || lines[i].active);
 	assert_string_equal(interrupt(), "");

@@ -102,7 +102,7 @@ static void plug(const char *tree, uint64_t where)
 	memset(fsel, 0, sizeof(fsel));
 	memset(pulls_2711, 0xff, sizeof(pulls_2711));
 	memset(pulls_2835, 9, sizeof(pulls_2835));
-	assert_int_equal(bcm2835_gpio_probe(dt_find("/soc/gpio@7e200000")), 0);
+	assert_int_equal(device_probe(&driver_bcm2835_gpio, dt_find("/soc/gpio@7e200000")), 0);
 	writes = 0;
 }
 
@@ -236,7 +236,7 @@ static void where_nobody_answers_the_probe_fails(void **state)
 {
 	(void)state;
 	model_absent = true;
-	assert_int_equal(bcm2835_gpio_probe(dt_find("/soc/gpio@7e200000")), -ENXIO);
+	assert_int_equal(device_probe(&driver_bcm2835_gpio, dt_find("/soc/gpio@7e200000")), -ENXIO);
 }
 
 int main(void)

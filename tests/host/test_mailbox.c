@@ -170,7 +170,8 @@ static void what_was_left_is_dropped(void **state)
 	letters[0] = 0x12345678;
 	letters[1] = BUS | 8;
 	letter_count = 2;
-	assert_int_equal(mailbox_probe(dt_find("/soc/mailbox@7e00b880")), 0);
+	assert_int_equal(device_probe(&driver_bcm2835_mailbox, dt_find("/soc/mailbox@7e00b880")),
+	                 0);
 	assert_int_equal(letter_count, 0);
 	letters[letter_count++] = 0x800 | 3; /* another channel's, meanwhile */
 	assert_int_equal(firmware_clock_hz(4, &freq_hz), 0);
@@ -201,7 +202,7 @@ static void values(void **state)
 static void clocks_of_the_tree(void **state)
 {
 	(void)state;
-	assert_int_equal(cprman_probe(dt_find("/soc/cprman@7e101000")), 0);
+	assert_int_equal(device_probe(&driver_bcm2835_cprman, dt_find("/soc/cprman@7e101000")), 0);
 	assert_int_equal(clock_rate_hz(dt_find("serial0"), 0), 2000000);           /* UART */
 	assert_int_equal(clock_rate_hz(dt_find("serial0"), 1), 4000000);           /* core */
 	assert_int_equal(clock_rate_hz(dt_find("serial0"), 2), 0);                 /* none */
@@ -258,7 +259,7 @@ static void lines_behind_the_firmware(void **state)
 	struct gpio g;
 
 	(void)state;
-	assert_int_equal(raspberrypi_gpio_probe(dt_find("/soc/firmware/gpio")), 0);
+	assert_int_equal(device_probe(&driver_raspberrypi_gpio, dt_find("/soc/firmware/gpio")), 0);
 	assert_int_equal(gpio_find("SD_PWR_ON", &g), 0);
 	assert_int_equal(g.line, 6);
 	assert_int_equal(gpio_output(&g, true), 0);
@@ -279,7 +280,8 @@ static void where_nobody_answers_the_probe_fails(void **state)
 {
 	(void)state;
 	model_absent = true;
-	assert_int_equal(mailbox_probe(dt_find("/soc/mailbox@7e00b880")), -ENXIO);
+	assert_int_equal(device_probe(&driver_bcm2835_mailbox, dt_find("/soc/mailbox@7e00b880")),
+	                 -ENXIO);
 }
 
 int main(void)

@@ -151,7 +151,7 @@ static int unplug(void **state)
 {
 	(void)state;
 	if (console)
-		free(container_of(console, struct mini_uart, console));
+		free(container_of(console, struct uart, console));
 	return 0;
 }
 
@@ -163,7 +163,7 @@ static void send(const char *text)
 
 static void plug(void)
 {
-	assert_int_equal(mini_uart_probe(dt_find("serial1")), 0);
+	assert_int_equal(device_probe(&driver_mini_uart, dt_find("serial1")), 0);
 	assert_int_equal(console->node, dt_find("serial1"));
 	assert_int_equal(uart.pins, 1);
 }
@@ -261,7 +261,7 @@ static void input_arrives(void **state)
 	plug();
 	receive("early ");
 	assert_int_equal(uart.ier, 0);
-	mini_uart_enable_input(console);
+	__start_console_inputs->enable(console);
 	assert_int_equal(uart.ier & 1, 1);
 	input_irq(input_arg); /* its line is up while there is something to read */
 	receive("bytes!");
@@ -277,7 +277,7 @@ static void where_nobody_answers_the_probe_fails(void **state)
 {
 	(void)state;
 	model_absent = true;
-	assert_int_equal(mini_uart_probe(dt_find("serial1")), -ENXIO);
+	assert_int_equal(device_probe(&driver_mini_uart, dt_find("serial1")), -ENXIO);
 	assert_null(console);
 }
 

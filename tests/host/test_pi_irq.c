@@ -127,8 +127,9 @@ static void what_was_on_is_off(void **state)
 	for (int i = 0; i < 4; i++)
 		timer_control[i] = mailbox_control[i] = 0xff;
 	memset(enabled, 0xff, sizeof(enabled));
-	assert_int_equal(l1_probe(dt_find("/soc/local_intc@40000000")), 0);
-	assert_int_equal(armctrl_probe(dt_find("/soc/interrupt-controller@7e00b200")), 0);
+	assert_int_equal(device_probe(&driver_bcm2836_l1, dt_find("/soc/local_intc@40000000")), 0);
+	assert_int_equal(
+	    device_probe(&driver_armctrl, dt_find("/soc/interrupt-controller@7e00b200")), 0);
 	assert_int_equal(timer_control[2], 0);
 	assert_int_equal(timer_control[1], 0xff); /* another CPU's */
 	assert_int_equal(mailbox_control[2], 0);
@@ -204,7 +205,8 @@ static void the_pi_4s_has_no_interrupts(void **state)
 {
 	(void)state;
 	use_tree(PI4);
-	assert_int_equal(l1_probe(dt_find("/soc/local_intc@40000000")), -ENODEV);
+	assert_int_equal(device_probe(&driver_bcm2836_l1, dt_find("/soc/local_intc@40000000")),
+	                 -ENODEV);
 }
 
 int main(void)

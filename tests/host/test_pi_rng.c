@@ -102,7 +102,7 @@ static int plug3(void **state)
 {
 	fresh(state);
 	use_tree(PI3);
-	assert_int_equal(bcm2835_rng_probe(dt_find("/soc/rng@7e104000")), 0);
+	assert_int_equal(device_probe(&driver_bcm2835_rng, dt_find("/soc/rng@7e104000")), 0);
 	return 0;
 }
 
@@ -110,7 +110,7 @@ static int plug4(void **state)
 {
 	fresh(state);
 	use_tree(PI4);
-	assert_int_equal(rng200_probe(dt_find("/soc/rng@7e104000")), 0);
+	assert_int_equal(device_probe(&driver_iproc_rng200, dt_find("/soc/rng@7e104000")), 0);
 	return 0;
 }
 
@@ -185,12 +185,12 @@ static void one_that_runs_is_left_alone(void **state)
 	use_tree(PI3);
 	ctrl = 1;
 	status = 7;
-	assert_int_equal(bcm2835_rng_probe(dt_find("/soc/rng@7e104000")), 0);
+	assert_int_equal(device_probe(&driver_bcm2835_rng, dt_find("/soc/rng@7e104000")), 0);
 	assert_int_equal(status, 7);
 	unplug(state);
 	use_tree(PI4);
 	ctrl = 0x5fff;
-	assert_int_equal(rng200_probe(dt_find("/soc/rng@7e104000")), 0);
+	assert_int_equal(device_probe(&driver_iproc_rng200, dt_find("/soc/rng@7e104000")), 0);
 	assert_int_equal(ctrl, 0x5fff);
 	unplug(state);
 }
@@ -200,9 +200,9 @@ static void where_nobody_answers_the_probe_fails(void **state)
 	fresh(state);
 	model_absent = true;
 	use_tree(PI3);
-	assert_int_equal(bcm2835_rng_probe(dt_find("/soc/rng@7e104000")), -ENXIO);
+	assert_int_equal(device_probe(&driver_bcm2835_rng, dt_find("/soc/rng@7e104000")), -ENXIO);
 	use_tree(PI4);
-	assert_int_equal(rng200_probe(dt_find("/soc/rng@7e104000")), -ENXIO);
+	assert_int_equal(device_probe(&driver_iproc_rng200, dt_find("/soc/rng@7e104000")), -ENXIO);
 	assert_null(source);
 }
 

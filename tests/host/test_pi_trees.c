@@ -198,8 +198,8 @@ void model_write(volatile void *addr, unsigned int bytes, uint64_t value)
 /* ---- What is expected ---- */
 
 #define PI3_MINI_UART                         \
-	"3f215000\n"                          \
 	"3f215040\n"                          \
+	"3f215000\n"                          \
 	"console mini-uart serial@7e215040\n" \
 	"mini-uart irq interrupt-controller@7e00b200 61\n"
 #define PI3_EVENTS(mini_uart)                                                 \
@@ -218,6 +218,7 @@ void model_write(volatile void *addr, unsigned int bytes, uint64_t value)
 	"random bcm2835-rng\n"
 #define PI4_EVENTS(power)                                   \
 	"fe100000\n" power " bcm2835-pm\n"                  \
+	"ff800000\n"                                        \
 	"ff841000\n"                                        \
 	"ff842000\n"                                        \
 	"timer irq interrupt-controller@40041000 27\n"      \
@@ -227,8 +228,8 @@ void model_write(volatile void *addr, unsigned int bytes, uint64_t value)
 	"fe201000\n"                                        \
 	"console pl011 serial@7e201000\n"                   \
 	"pl011 irq interrupt-controller@40041000 153\n"     \
-	"fe215000\n"                                        \
 	"fe215040\n"                                        \
+	"fe215000\n"                                        \
 	"console mini-uart serial@7e215040\n"               \
 	"mini-uart irq interrupt-controller@40041000 125\n" \
 	"fe104000\n"                                        \

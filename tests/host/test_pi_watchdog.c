@@ -108,7 +108,7 @@ static void plug(const char *tree, bool running)
 	rsts = 0x1000;
 	wdog = 0xf0000; /* 15 s, as U-Boot's */
 	count();
-	assert_int_equal(pm_probe(dt_find("/soc/watchdog@7e100000")), 0);
+	assert_int_equal(device_probe(&driver_bcm2835_pm, dt_find("/soc/watchdog@7e100000")), 0);
 }
 
 static void without_a_watchdog_starting_it_says_so(void **state)
@@ -226,7 +226,8 @@ static void where_nobody_answers_the_probe_fails(void **state)
 {
 	(void)state;
 	model_absent = true;
-	assert_int_equal(pm_probe(dt_find("/soc/watchdog@7e100000")), -ENXIO);
+	assert_int_equal(device_probe(&driver_bcm2835_pm, dt_find("/soc/watchdog@7e100000")),
+	                 -ENXIO);
 }
 
 int main(void)

@@ -582,7 +582,7 @@ static void host_begin(void)
 
 static int host_probe(void)
 {
-	int error = sdhci_probe(1);
+	int error = device_probe(&driver_sdhci, 1);
 
 	nothing_is_given();
 	if (error) /* it does not interrupt any more */

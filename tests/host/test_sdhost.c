@@ -333,7 +333,7 @@ static void host_begin(void)
 
 static int host_probe(void)
 {
-	return sdhost_probe(1);
+	return device_probe(&driver_bcm2835_sdhost, 1);
 }
 
 static uint8_t *host_buffer(void)

@@ -4,12 +4,15 @@
  *
  *	static const char *const pl011_compatible[] = { "arm,pl011", NULL };
  *	DRIVER(pl011) = {
- *		.compatible = pl011_compatible, .stage = DRV_CONSOLE, .probe = pl011_probe,
+ *		.name = "pl011", .compatible = pl011_compatible, .stage = DRV_CONSOLE,
+ *		.reg_bytes = UART_BYTES, .state_bytes = sizeof(struct pl011), .probe = pl011_probe,
  *	};
  */
 #ifndef PITH_DRIVER_H
 #define PITH_DRIVER_H
 
+#include <stddef.h>
+#include <stdint.h>
 #include <pith/dt.h>
 
 enum driver_stage {
@@ -22,16 +25,30 @@ enum driver_stage {
 	DRV_STAGES
 };
 
+/* What a driver gets of a node. */
+struct device {
+	dt_node node;
+	uint8_t *regs; /* the first of its `reg`, mapped; undefined if the driver wants none */
+	void *state;   /* zeroed, for good (boot_alloc()); the same */
+};
+
+/* struct driver's first_read: the offset of a register that may be read at any time. */
+#define FIRST_READ(offset) ((offset) + 1)
+
 struct driver {
 	const char *name;
 	const char *const *compatible; /* NULL-terminated */
-	enum driver_stage stage;
+	uint8_t stage;                 /* enum driver_stage */
+	/* FIRST_READ(), of a device that may not be there: then it is not probed, but -ENXIO; or 0 */
+	uint8_t first_read;
+	uint16_t state_bytes; /* of what the driver keeps about a device, or 0 */
+	uint32_t reg_bytes;   /* registers that it uses, of the first `reg`; 0: none */
 	/*
 	 * Called once per enabled node, may allocate and (from DRV_DEVICE on) block.
 	 * Returns 0; -ENODEV nothing there, silently (an empty virtio slot); other negative errno:
 	 * the failure is logged and boot goes on.
 	 */
-	int (*probe)(dt_node node);
+	int (*probe)(const struct device *dev);
 };
 
 #define DRIVER(ident)                                                     \
@@ -39,6 +56,15 @@ struct driver {
 	static const struct driver *const driver_entry_##ident            \
 	    __attribute__((used, section(".drivers"))) = &driver_##ident; \
 	static const struct driver driver_##ident
+
+/*
+ * Map so many bytes of the index-th entry of a node's `reg` (io_map()).
+ * Returns 0; what dt_reg() says; -EINVAL the entry has fewer; -ENXIO it cannot be mapped
+ */
+int device_map(dt_node node, unsigned int index, size_t bytes, uint8_t **regs);
+
+/* Map a node's registers, allocate its state, and call probe. Returns its error, or theirs. */
+int device_probe(const struct driver *driver, dt_node node);
 
 /* Probe every node for the drivers of one stage, in tree order. Returns how many came up. */
 int drivers_probe(enum driver_stage stage);

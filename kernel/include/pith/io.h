@@ -27,6 +27,13 @@ void *io_map(uint64_t pa, size_t bytes);
  */
 int io_probe_read32(const volatile void *reg, uint32_t *value);
 
+/*
+ * Wait, polling, until the bits of mask are as in value. One look more after the deadline: who was
+ * kept from running meanwhile has waited for nothing.
+ * Returns 0 or -ETIMEDOUT
+ */
+int io_wait32(const volatile void *reg, uint32_t mask, uint32_t value, uint64_t deadline_ns);
+
 /* Plain loads and stores of one exact width; never merged, split or given write-back addressing. */
 static inline uint8_t read8(const volatile void *a)
 {
