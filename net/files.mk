@@ -16,13 +16,10 @@ ipv6_objs := net/ipv6.o $(addprefix $(lwip)/src/core/ipv6/,ethip6.o icmp6.o ip6.
 obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs) $(if $(FEAT_IPV6),$(ipv6_objs),net/without_ipv6.o)
 deps-$(FEAT_NET) += lwip
 
-# What runs for every packet. lwIP itself is as fast when it is compiled for size: within 2 % of the
-# instructions that it takes of a request or a datagram, and 5 KB smaller.
-net_hot  := checksum.o memory.o netif.o random.o segment.o shortcut.o siphash.o socket.o \
-	socket_tcp.o socket_udp.o timers.o http.o
+# What gains by it, of what runs for every packet. The rest, lwIP too, is as fast when it is compiled for
+# size: within 2 % of the instructions that it takes of a request or a datagram.
+net_hot := checksum.o memory.o siphash.o http.o
 $(net_hot:%=$(obj)/net/%): optimize := -O2
-# Its variables, one after the other, are reached from one address.
-$(obj)/$(lwip)/src/core/tcp_in.o: flags += -fno-data-sections
 $(obj)/net/%.o $(addprefix $(obj)/,$(lwip_objs) $(ipv6_objs)): includes += -Inet -I$(lwip)/src/include -I$(lwip)/src
 # An app may use lwIP's raw API (pith/net.h).
 $(obj)/app/%.o: includes += $(if $(FEAT_NET),-isystem net -isystem $(lwip)/src/include)

@@ -40,7 +40,7 @@ static inline bool is_for(const struct eth_hdr *eth, const struct netif *netif)
 }
 
 /* RFC 791: of a whole header it is all ones. */
-static inline uint16_t sum_of_header(const struct ip_hdr *ip)
+static inline __attribute__((always_inline)) uint16_t sum_of_header(const struct ip_hdr *ip)
 {
 	uint64_t sum =
 	    (uint64_t)word(ip, 0) + word(ip, 1) + word(ip, 2) + word(ip, 3) + word(ip, 4);

@@ -34,22 +34,68 @@ static struct sock *of_file(struct file *f)
 	return container_of(f, struct sock, file);
 }
 
-static ssize_t socket_read(struct file *f, const struct iovec *iov, int iov_count)
+/* When to give up: after an option's timeout from now. */
+static uint64_t sock_deadline(uint64_t timeout_ns)
 {
-	struct sock *s = of_file(f);
+	return timeout_ns ? time_now_ns() + timeout_ns : TIME_FOREVER;
+}
+
+/*
+ * Wait until one of events is ready. Under the lock, which is given back meanwhile.
+ * Returns 0; -EAGAIN deadline, or the call is not to wait; -EBADF closed
+ */
+static int sock_wait(struct sock *s, int flags, uint32_t events, uint64_t deadline_ns)
+{
+	unsigned long irq;
+	int r = 0;
+
+	if ((flags & MSG_DONTWAIT) || (s->file.flags & O_NONBLOCK))
+		return -EAGAIN;
+	net_unlock();
+	irq = irq_save();
+	while (r == 0 && !(s->ready & events))
+		r = file_wait(&s->file, deadline_ns);
+	irq_restore(irq);
+	net_lock();
+	if (s->file.closed)
+		return -EBADF;
+	return r == -ETIMEDOUT ? -EAGAIN : r;
+}
+
+/* Receive or send, blocking as the descriptor and flags say. */
+static ssize_t transfer(struct sock *s, struct transfer *t, bool sending)
+{
+	const struct sock_options *o = &s->options;
+	uint64_t deadline = sock_deadline(sending ? o->send_timeout_ns : o->receive_timeout_ns);
+	uint32_t events = EPOLLERR | EPOLLHUP | (sending ? EPOLLOUT : EPOLLIN);
+	ssize_t (*attempt)(struct sock * s, struct transfer * t) =
+	    sending ? s->ops->send : s->ops->receive;
+	ssize_t r;
+
+	net_lock();
+	while ((r = attempt(s, t)) == -EAGAIN &&
+	       (r = sock_wait(s, t->flags, events, deadline)) == 0)
+		;
+	net_unlock();
+	return t->done ? (ssize_t)t->done : r;
+}
+
+static ssize_t transfer_iov(struct file *f, const struct iovec *iov, int iov_count, bool sending)
+{
 	struct transfer t = {.iov = iov, .iov_count = iov_count};
 
 	t.bytes = iov_count == 1 ? iov->iov_len : (size_t)iov_bytes(iov, iov_count);
-	return s->ops->receive(s, &t);
+	return transfer(of_file(f), &t, sending);
+}
+
+static ssize_t socket_read(struct file *f, const struct iovec *iov, int iov_count)
+{
+	return transfer_iov(f, iov, iov_count, false);
 }
 
 static ssize_t socket_write(struct file *f, const struct iovec *iov, int iov_count)
 {
-	struct sock *s = of_file(f);
-	struct transfer t = {.iov = iov, .iov_count = iov_count};
-
-	t.bytes = iov_count == 1 ? iov->iov_len : (size_t)iov_bytes(iov, iov_count);
-	return s->ops->send(s, &t);
+	return transfer_iov(f, iov, iov_count, true);
 }
 
 static uint32_t socket_poll(struct file *f)
@@ -82,8 +128,8 @@ static void socket_closed(struct file *f)
 
 	net_lock();
 	memberships_drop(s);
-	net_unlock();
 	s->ops->closed(s);
+	net_unlock();
 }
 
 static void socket_release(struct file *f)
@@ -119,42 +165,40 @@ struct sock *sock_new(int family, const struct sock_ops *ops)
 	return s;
 }
 
-/* The socket of a descriptor with a use taken. Returns 0; -EBADF; -ENOTSOCK */
-static int sock_get(int fd, struct sock **s)
+/* The socket of a descriptor with a use taken; NULL: errno says why not. */
+static struct sock *sock_get(int fd)
 {
 	struct file *f = fd_get(fd);
 
-	if (!f)
-		return -EBADF;
-	if (f->ops != &socket_file_ops) {
+	if (f && f->ops == &socket_file_ops)
+		return of_file(f);
+	errno = f ? ENOTSOCK : EBADF;
+	if (f)
 		file_put(f);
-		return -ENOTSOCK;
-	}
-	*s = of_file(f);
-	return 0;
+	return NULL;
 }
 
-static void sock_put(struct sock *s)
+/* Give the use back. Returns what the call does. */
+static long sock_put(struct sock *s, long result)
 {
 	file_put(&s->file);
+	return libc_result(result);
 }
 
-uint64_t sock_deadline(uint64_t timeout_ns)
+/* A call under the lock begins, as with sock_get(), and ends. */
+static struct sock *enter(int fd)
 {
-	return timeout_ns ? time_now_ns() + timeout_ns : TIME_FOREVER;
+	struct sock *s = sock_get(fd);
+
+	if (s)
+		net_lock();
+	return s;
 }
 
-int sock_wait(struct sock *s, uint32_t events, uint64_t deadline_ns)
+static int leave(struct sock *s, int result)
 {
-	unsigned long flags = irq_save();
-	int r = 0;
-
-	while (r == 0 && !(s->ready & events))
-		r = file_wait(&s->file, deadline_ns);
-	irq_restore(flags);
-	if (s->file.closed)
-		return -EBADF;
-	return r == -ETIMEDOUT ? -EAGAIN : r;
+	net_unlock();
+	return (int)sock_put(s, result);
 }
 
 int sock_take_error(struct sock *s)
@@ -198,20 +242,11 @@ bool sock_may_bind(const struct sock *s, const ip_addr_t *ip)
 	        (IP_IS_V4(ip) && ip4_addr_isbroadcast_u32(ip_2_ip4(ip)->addr, netif_default)));
 }
 
-static int from_sockaddr_in(const struct sock *s, const void *address, socklen_t bytes,
-                            struct endpoint *e)
-{
+/* Both families' addresses; family and port are at the same place. */
+union address {
 	struct sockaddr_in in;
-
-	if (bytes < sizeof(in))
-		return -EINVAL;
-	memcpy(&in, address, sizeof(in));
-	if (in.sin_family != AF_INET || s->family != AF_INET)
-		return -EAFNOSUPPORT;
-	ip_addr_set_ip4_u32_val(e->ip, in.sin_addr.s_addr);
-	e->port = ntohs(in.sin_port);
-	return 0;
-}
+	struct sockaddr_in6 in6;
+};
 
 /* Link-local addresses mean one interface: the one named, or the only one there is. */
 static void set_zone(ip6_addr_t *ip, uint32_t scope_id)
@@ -224,83 +259,65 @@ static void set_zone(ip6_addr_t *ip, uint32_t scope_id)
 		ip6_addr_assign_zone(ip, IP6_UNKNOWN, netif_default);
 }
 
-static int from_sockaddr_in6(const struct sock *s, const void *address, socklen_t bytes,
-                             struct endpoint *e)
-{
-	struct sockaddr_in6 in6;
-
-	if (bytes < sizeof(in6))
-		return -EINVAL;
-	memcpy(&in6, address, sizeof(in6));
-	if (in6.sin6_family != AF_INET6)
-		return -EAFNOSUPPORT;
-	e->port = ntohs(in6.sin6_port);
-	if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
-		if (s->options.v6_only)
-			return -ENETUNREACH;
-		ip_addr_set_ip4_u32_val(e->ip, in6.sin6_addr.s6_addr32[3]);
-		return 0;
-	}
-	ip_addr_set_zero_ip6(&e->ip);
-	memcpy(ip_2_ip6(&e->ip)->addr, in6.sin6_addr.s6_addr, 16);
-	set_zone(ip_2_ip6(&e->ip), in6.sin6_scope_id);
-	return 0;
-}
-
 static int from_sockaddr(const struct sock *s, const struct sockaddr *address, socklen_t bytes,
                          struct endpoint *e)
 {
+	bool v4 = s->family == AF_INET;
+	size_t size = v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	union address a;
+
 	if (!address)
 		return -EFAULT;
-	if (bytes < sizeof(sa_family_t))
+	if (bytes < size)
 		return -EINVAL;
-	return s->family == AF_INET ? from_sockaddr_in(s, address, bytes, e)
-	                            : from_sockaddr_in6(s, address, bytes, e);
+	memcpy(&a, address, size);
+	if (a.in.sin_family != s->family)
+		return -EAFNOSUPPORT;
+	e->port = ntohs(a.in.sin_port);
+	if (v4) {
+		ip_addr_set_ip4_u32_val(e->ip, a.in.sin_addr.s_addr);
+	} else if (IN6_IS_ADDR_V4MAPPED(&a.in6.sin6_addr)) {
+		if (s->options.v6_only)
+			return -ENETUNREACH;
+		ip_addr_set_ip4_u32_val(e->ip, a.in6.sin6_addr.s6_addr32[3]);
+	} else {
+		ip_addr_set_zero_ip6(&e->ip);
+		memcpy(ip_2_ip6(&e->ip)->addr, a.in6.sin6_addr.s6_addr, 16);
+		set_zone(ip_2_ip6(&e->ip), a.in6.sin6_scope_id);
+	}
+	return 0;
 }
 
-/* An address of any length is cut to what there is room for, and its true length told. */
-static void put_sockaddr(const void *from, socklen_t from_bytes, struct sockaddr *to,
-                         socklen_t *bytes)
-{
-	if (!to || !bytes)
-		return;
-	memcpy(to, from, LWIP_MIN(*bytes, from_bytes));
-	*bytes = from_bytes;
-}
-
+/* Cut to what there is room for, and its true length told. */
 static void to_sockaddr(const struct sock *s, const struct endpoint *e, struct sockaddr *address,
                         socklen_t *bytes)
 {
-	if (s->family == AF_INET) {
-		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(e->port)};
+	union address a = {.in = {.sin_family = s->family, .sin_port = htons(e->port)}};
+	socklen_t size = s->family == AF_INET ? sizeof(a.in) : sizeof(a.in6);
 
-		if (IP_IS_V4_VAL(e->ip))
-			in.sin_addr.s_addr = ip_2_ip4(&e->ip)->addr;
-		put_sockaddr(&in, sizeof(in), address, bytes);
+	if (!address || !bytes)
 		return;
-	}
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(e->port)};
-
-	if (IP_IS_V6_VAL(e->ip)) {
-		memcpy(in6.sin6_addr.s6_addr, ip_2_ip6(&e->ip)->addr, 16);
-		in6.sin6_scope_id = ip6_addr_zone(ip_2_ip6(&e->ip));
+	if (s->family == AF_INET) {
+		if (IP_IS_V4_VAL(e->ip))
+			a.in.sin_addr.s_addr = ip_2_ip4(&e->ip)->addr;
+	} else if (IP_IS_V6_VAL(e->ip)) {
+		memcpy(a.in6.sin6_addr.s6_addr, ip_2_ip6(&e->ip)->addr, 16);
+		a.in6.sin6_scope_id = ip6_addr_zone(ip_2_ip6(&e->ip));
 	} else if (!IP_IS_ANY_TYPE_VAL(e->ip)) {
-		in6.sin6_addr.s6_addr32[2] = htonl(0xffff);
-		in6.sin6_addr.s6_addr32[3] = ip_2_ip4(&e->ip)->addr;
+		a.in6.sin6_addr.s6_addr32[2] = htonl(0xffff);
+		a.in6.sin6_addr.s6_addr32[3] = ip_2_ip4(&e->ip)->addr;
 	}
-	put_sockaddr(&in6, sizeof(in6), address, bytes);
+	memcpy(address, &a, LWIP_MIN(*bytes, size));
+	*bytes = size;
 }
 
 /* --- socket(), bind(), listen(), accept(), connect(), shutdown() --------------------------------- */
 
 static int install(struct sock *s, int flags)
 {
-	int fd;
-
 	if (flags & SOCK_NONBLOCK)
 		s->file.flags |= O_NONBLOCK;
-	fd = fd_install(&s->file, 0, flags & SOCK_CLOEXEC);
-	return fd;
+	return fd_install(&s->file, 0, flags & SOCK_CLOEXEC);
 }
 
 static const struct sock_ops *ops_of(int type, int protocol)
@@ -328,7 +345,7 @@ static int do_socket(int family, int type, int protocol)
 	s->ready = ops == &udp_ops ? EPOLLOUT : EPOLLOUT | EPOLLHUP;
 	fd = install(s, flags);
 	if (fd < 0)
-		sock_put(s);
+		file_put(&s->file);
 	return fd;
 }
 
@@ -364,30 +381,18 @@ static int do_bind(struct sock *s, const struct sockaddr *address, socklen_t byt
 
 int bind(int fd, const struct sockaddr *address, socklen_t bytes)
 {
-	struct sock *s;
-	int r = sock_get(fd, &s);
+	struct sock *s = enter(fd);
 
-	if (r < 0)
-		return (int)libc_result(r);
-	net_lock();
-	r = do_bind(s, address, bytes);
-	net_unlock();
-	sock_put(s);
-	return (int)libc_result(r);
+	return s ? leave(s, do_bind(s, address, bytes)) : -1;
 }
 
 int listen(int fd, int backlog)
 {
-	struct sock *s;
-	int r = sock_get(fd, &s);
+	struct sock *s = enter(fd);
 
-	if (r < 0)
-		return (int)libc_result(r);
-	net_lock();
-	r = s->ops->listen ? s->ops->listen(s, backlog) : -EOPNOTSUPP;
-	net_unlock();
-	sock_put(s);
-	return (int)libc_result(r);
+	if (!s)
+		return -1;
+	return leave(s, s->ops->listen ? s->ops->listen(s, backlog) : -EOPNOTSUPP);
 }
 
 /* Take the first waiting connection and give it a descriptor. Returns it, or -errno. */
@@ -420,18 +425,14 @@ int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
 
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return (int)libc_result(-EINVAL);
-	r = sock_get(fd, &s);
-	if (r < 0)
-		return (int)libc_result(r);
+	s = enter(fd);
+	if (!s)
+		return -1;
 	deadline = sock_deadline(s->options.receive_timeout_ns);
-	do {
-		net_lock();
-		r = accept_one(s, address, bytes, flags);
-		net_unlock();
-	} while (r == -EAGAIN && !sock_nonblocking(s, 0) &&
-	         (r = sock_wait(s, EPOLLIN | EPOLLHUP, deadline)) == 0);
-	sock_put(s);
-	return (int)libc_result(r);
+	while ((r = accept_one(s, address, bytes, flags)) == -EAGAIN &&
+	       (r = sock_wait(s, 0, EPOLLIN | EPOLLHUP, deadline)) == 0)
+		;
+	return leave(s, r);
 }
 
 int accept(int fd, struct sockaddr *address, socklen_t *bytes)
@@ -459,94 +460,80 @@ static int start_connect(struct sock *s, const struct sockaddr *address, socklen
 	return s->ops->connect(s, &e);
 }
 
+/* Wait for what start_connect() has begun. */
+static int finish_connect(struct sock *s)
+{
+	int r = sock_wait(s, 0, EPOLLOUT | EPOLLERR | EPOLLHUP,
+	                  sock_deadline(s->options.send_timeout_ns));
+
+	if (r == 0)
+		return sock_take_error(s);
+	return r == -EAGAIN ? -EINPROGRESS : r;
+}
+
 int connect(int fd, const struct sockaddr *address, socklen_t bytes)
 {
-	uint64_t deadline;
-	struct sock *s;
-	int r = sock_get(fd, &s);
+	struct sock *s = enter(fd);
+	int r;
 
-	if (r < 0)
-		return (int)libc_result(r);
-	net_lock();
+	if (!s)
+		return -1;
 	r = start_connect(s, address, bytes);
-	net_unlock();
-	deadline = sock_deadline(s->options.send_timeout_ns);
-	if (r == -EINPROGRESS && !sock_nonblocking(s, 0)) {
-		r = sock_wait(s, EPOLLOUT | EPOLLERR | EPOLLHUP, deadline);
-		net_lock();
-		if (r == 0)
-			r = sock_take_error(s);
-		else if (r == -EAGAIN)
-			r = -EINPROGRESS;
-		net_unlock();
-	}
-	sock_put(s);
-	return (int)libc_result(r);
+	return leave(s, r == -EINPROGRESS ? finish_connect(s) : r);
 }
 
 int shutdown(int fd, int how)
 {
-	struct sock *s;
-	int r = sock_get(fd, &s);
+	struct sock *s = enter(fd);
 
-	if (r < 0)
-		return (int)libc_result(r);
-	net_lock();
-	r = how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : s->ops->shutdown(s, how);
-	net_unlock();
-	sock_put(s);
-	return (int)libc_result(r);
+	if (!s)
+		return -1;
+	return leave(s, how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : s->ops->shutdown(s, how));
 }
 
 /* --- Names ----------------------------------------------------------------------------------- */
 
 static int get_name(int fd, struct sockaddr *address, socklen_t *bytes, bool peer)
 {
+	struct sock *s = enter(fd);
 	struct endpoint e = {0};
-	struct sock *s;
-	int r = sock_get(fd, &s);
+	int r;
 
-	if (r < 0)
-		return r;
-	net_lock();
+	if (!s)
+		return -1;
 	if (s->family == AF_INET6)
 		IP_SET_TYPE_VAL(e.ip, IPADDR_TYPE_V6);
 	r = peer ? s->ops->peer(s, &e) : s->ops->local(s, &e);
 	if (r == 0)
 		to_sockaddr(s, &e, address, bytes);
-	net_unlock();
-	sock_put(s);
-	return r;
+	return leave(s, r);
 }
 
 int getsockname(int fd, struct sockaddr *address, socklen_t *bytes)
 {
-	return (int)libc_result(get_name(fd, address, bytes, false));
+	return get_name(fd, address, bytes, false);
 }
 
 int getpeername(int fd, struct sockaddr *address, socklen_t *bytes)
 {
-	return (int)libc_result(get_name(fd, address, bytes, true));
+	return get_name(fd, address, bytes, true);
 }
 
 /* --- Sending and receiving ------------------------------------------------------------------------ */
 
-static ssize_t do_send(int fd, struct transfer *t, const struct sockaddr *address, socklen_t bytes)
+static ssize_t send_to(struct sock *s, struct transfer *t, const struct sockaddr *address,
+                       socklen_t bytes)
 {
 	struct endpoint to;
-	struct sock *s;
-	ssize_t r = sock_get(fd, &s);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (address && s->ops->type == SOCK_DGRAM) {
 		r = from_sockaddr(s, address, bytes, &to);
-		t->to = &to;
+		if (r < 0)
+			return r;
+		t->peer = &to;
 	}
-	if (r == 0)
-		r = s->ops->send(s, t);
-	sock_put(s);
-	return r;
+	return transfer(s, t, true);
 }
 
 ssize_t sendto(int fd, const void *buf, size_t count, int flags, const struct sockaddr *address,
@@ -554,8 +541,9 @@ ssize_t sendto(int fd, const void *buf, size_t count, int flags, const struct so
 {
 	struct iovec iov = {.iov_base = (void *)buf, .iov_len = count};
 	struct transfer t = {.iov = &iov, .iov_count = 1, .bytes = count, .flags = flags};
+	struct sock *s = sock_get(fd);
 
-	return libc_result(do_send(fd, &t, address, bytes));
+	return s ? sock_put(s, send_to(s, &t, address, bytes)) : -1;
 }
 
 ssize_t send(int fd, const void *buf, size_t count, int flags)
@@ -563,42 +551,45 @@ ssize_t send(int fd, const void *buf, size_t count, int flags)
 	return sendto(fd, buf, count, flags, NULL, 0);
 }
 
-static ssize_t msg_bytes(const struct msghdr *msg)
+/* Of sendmsg() and recvmsg(). Returns 0, or -errno. */
+static int from_msghdr(const struct msghdr *msg, int flags, struct transfer *t)
 {
-	if (msg->msg_iovlen > IOV_MAX)
-		return -EMSGSIZE;
-	return iov_bytes(msg->msg_iov, (int)msg->msg_iovlen);
+	ssize_t bytes =
+	    msg->msg_iovlen > IOV_MAX ? -EMSGSIZE : iov_bytes(msg->msg_iov, (int)msg->msg_iovlen);
+
+	*t = (struct transfer){.iov = msg->msg_iov,
+	                       .iov_count = (int)msg->msg_iovlen,
+	                       .bytes = (size_t)bytes,
+	                       .flags = flags};
+	return bytes < 0 ? (int)bytes : 0;
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	ssize_t bytes = msg_bytes(msg);
-	struct transfer t = {
-	    .iov = msg->msg_iov, .iov_count = (int)msg->msg_iovlen, .flags = flags};
+	struct transfer t;
+	struct sock *s;
+	ssize_t r = from_msghdr(msg, flags, &t);
 
-	if (bytes >= 0 && msg->msg_controllen)
-		bytes = -EINVAL;
-	if (bytes < 0)
-		return libc_result(bytes);
-	t.bytes = (size_t)bytes;
-	return libc_result(do_send(fd, &t, msg->msg_name, msg->msg_namelen));
+	if (r == 0 && msg->msg_controllen)
+		r = -EINVAL;
+	if (r < 0)
+		return libc_result(r);
+	s = sock_get(fd);
+	return s ? sock_put(s, send_to(s, &t, msg->msg_name, msg->msg_namelen)) : -1;
 }
 
-static ssize_t do_receive(int fd, struct transfer *t, struct sockaddr *address, socklen_t *bytes)
+static ssize_t receive_from(struct sock *s, struct transfer *t, struct sockaddr *address,
+                            socklen_t *bytes)
 {
 	struct endpoint from;
-	struct sock *s;
-	ssize_t r = sock_get(fd, &s);
+	ssize_t r;
 
-	if (r < 0)
-		return r;
-	t->from = address && s->ops->type == SOCK_DGRAM ? &from : NULL;
-	r = s->ops->receive(s, t);
-	if (r >= 0 && t->from)
+	t->peer = address && s->ops->type == SOCK_DGRAM ? &from : NULL;
+	r = transfer(s, t, false);
+	if (r >= 0 && t->peer)
 		to_sockaddr(s, &from, address, bytes);
 	else if (r >= 0 && bytes)
 		*bytes = 0; /* a stream does not say from whom */
-	sock_put(s);
 	return r;
 }
 
@@ -607,8 +598,9 @@ ssize_t recvfrom(int fd, void *buf, size_t count, int flags, struct sockaddr *ad
 {
 	struct iovec iov = {.iov_base = buf, .iov_len = count};
 	struct transfer t = {.iov = &iov, .iov_count = 1, .bytes = count, .flags = flags};
+	struct sock *s = sock_get(fd);
 
-	return libc_result(do_receive(fd, &t, address, bytes));
+	return s ? sock_put(s, receive_from(s, &t, address, bytes)) : -1;
 }
 
 ssize_t recv(int fd, void *buf, size_t count, int flags)
@@ -618,58 +610,43 @@ ssize_t recv(int fd, void *buf, size_t count, int flags)
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	ssize_t bytes = msg_bytes(msg);
-	struct transfer t = {
-	    .iov = msg->msg_iov, .iov_count = (int)msg->msg_iovlen, .flags = flags};
+	struct transfer t;
+	struct sock *s;
+	ssize_t r = from_msghdr(msg, flags, &t);
 
-	if (bytes < 0)
-		return libc_result(bytes);
-	t.bytes = (size_t)bytes;
-	bytes = do_receive(fd, &t, msg->msg_name, &msg->msg_namelen);
-	if (bytes >= 0) {
+	if (r < 0)
+		return libc_result(r);
+	s = sock_get(fd);
+	if (!s)
+		return -1;
+	r = receive_from(s, &t, msg->msg_name, &msg->msg_namelen);
+	if (r >= 0) {
 		msg->msg_controllen = 0;
 		msg->msg_flags = t.truncated ? MSG_TRUNC : 0;
 	}
-	return libc_result(bytes);
+	return sock_put(s, r);
 }
 
 /* There is no urgent data. */
 int sockatmark(int fd)
 {
-	struct sock *s;
-	int r = sock_get(fd, &s);
+	struct sock *s = sock_get(fd);
 
-	if (r == 0)
-		sock_put(s);
-	return (int)libc_result(r);
+	return s ? (int)sock_put(s, 0) : -1;
 }
 
 /* --- Options --------------------------------------------------------------------------------- */
 
 int getsockopt(int fd, int level, int option, void *value, socklen_t *bytes)
 {
-	struct sock *s;
-	int r = sock_get(fd, &s);
+	struct sock *s = enter(fd);
 
-	if (r < 0)
-		return (int)libc_result(r);
-	net_lock();
-	r = option_get(s, level, option, value, bytes);
-	net_unlock();
-	sock_put(s);
-	return (int)libc_result(r);
+	return s ? leave(s, option_get(s, level, option, value, bytes)) : -1;
 }
 
 int setsockopt(int fd, int level, int option, const void *value, socklen_t bytes)
 {
-	struct sock *s;
-	int r = sock_get(fd, &s);
+	struct sock *s = enter(fd);
 
-	if (r < 0)
-		return (int)libc_result(r);
-	net_lock();
-	r = option_set(s, level, option, value, bytes);
-	net_unlock();
-	sock_put(s);
-	return (int)libc_result(r);
+	return s ? leave(s, option_set(s, level, option, value, bytes)) : -1;
 }

@@ -40,14 +40,14 @@ struct sock_options {
 struct transfer {
 	const struct iovec *iov;
 	int iov_count;
-	size_t bytes;              /* in iov */
-	int flags;                 /* MSG_* */
-	struct endpoint *from;     /* receive: filled in if not NULL */
-	const struct endpoint *to; /* send: NULL: the peer */
-	bool truncated;            /* receive: the datagram was longer */
+	size_t bytes;          /* in iov */
+	int flags;             /* MSG_* */
+	struct endpoint *peer; /* datagrams, if not NULL: whom to send to; filled in by receive */
+	bool truncated;        /* receive: the datagram was longer */
+	size_t done;           /* stream: bytes so far */
 };
 
-/* Per protocol. All but receive and send are called under the lock; results are 0 or -errno. */
+/* Per protocol, called under the lock; results are 0 or -errno. */
 struct sock_ops {
 	uint8_t type, protocol;
 	int (*bind)(struct sock *s, const struct endpoint *e);
@@ -55,7 +55,7 @@ struct sock_ops {
 	/* Starts; -EINPROGRESS: EPOLLOUT will tell. */
 	int (*connect)(struct sock *s, const struct endpoint *e);
 	int (*disconnect)(struct sock *s);
-	/* Blocking as the descriptor and flags say; bytes or -errno. */
+	/* What can be done at once. Bytes; -EAGAIN: nothing or (see done) not enough; -errno */
 	ssize_t (*receive)(struct sock *s, struct transfer *t);
 	ssize_t (*send)(struct sock *s, struct transfer *t);
 	int (*shutdown)(struct sock *s, int how);
@@ -64,7 +64,7 @@ struct sock_ops {
 	int (*local)(const struct sock *s, struct endpoint *e);
 	int (*peer)(const struct sock *s, struct endpoint *e); /* -ENOTCONN */
 	size_t (*readable_bytes)(const struct sock *s);
-	/* The descriptor is gone: let go of lwIP's control block. Takes the lock itself. */
+	/* The descriptor is gone: let go of lwIP's control block. May give the lock back meanwhile. */
 	void (*closed)(struct sock *s);
 };
 extern const struct sock_ops tcp_ops, udp_ops;
@@ -115,18 +115,6 @@ struct sock {
 /* A new socket with one use and no descriptor; NULL: no memory. */
 struct sock *sock_new(int family, const struct sock_ops *ops);
 
-/* The operations' result is a time to wait until: of options' timeout from now, or TIME_FOREVER. */
-uint64_t sock_deadline(uint64_t timeout_ns);
-/* Is this call not to wait? */
-static inline bool sock_nonblocking(const struct sock *s, int flags)
-{
-	return (flags & MSG_DONTWAIT) || (s->file.flags & O_NONBLOCK);
-}
-/*
- * Wait, without the lock, until one of events is ready.
- * Returns 0; -EAGAIN deadline; -EBADF closed
- */
-int sock_wait(struct sock *s, uint32_t events, uint64_t deadline_ns);
 /* The pending error, which is thereby told; 0 if none. Under the lock. */
 int sock_take_error(struct sock *s);
 

@@ -380,73 +380,55 @@ static size_t peek(const struct sock *s, const struct transfer *t)
 	return done;
 }
 
-/* What is here, up to the rest of t after done bytes. */
-static size_t take(struct sock *s, const struct transfer *t, size_t done)
+/* What is here and t has room for. Returns how many bytes. */
+static uint32_t take(struct sock *s, struct transfer *t)
 {
-	size_t start = done;
+	size_t start = t->done;
 
-	while (s->head && done < t->bytes) {
+	while (s->head && t->done < t->bytes) {
 		struct pbuf *p = s->head;
 		u16_t left = p->len - s->head_skip;
-		u16_t n = (u16_t)LWIP_MIN((size_t)left, t->bytes - done);
+		u16_t n = (u16_t)LWIP_MIN((size_t)left, t->bytes - t->done);
 
-		iov_put(t->iov, t->iov_count, done, (char *)p->payload + s->head_skip, n);
-		done += n;
+		iov_put(t->iov, t->iov_count, t->done, (char *)p->payload + s->head_skip, n);
+		t->done += n;
 		s->head_skip += n;
 		if (n == left)
 			drop_head(s);
 	}
-	s->queued_bytes -= (uint32_t)(done - start);
-	return done - start;
+	s->queued_bytes -= (uint32_t)(t->done - start);
+	return (uint32_t)(t->done - start);
 }
 
-static ssize_t read_some(struct sock *s, const struct transfer *t, size_t done)
+/* With nothing to read. Returns 0 at the end; -errno */
+static ssize_t nothing_read(struct sock *s)
 {
-	size_t n;
-
-	if (!s->head) {
-		if (s->error)
-			return sock_take_error(s);
-		if (s->state == SOCK_DEAD ||
-		    (s->state == SOCK_CONNECTED && (s->eof || s->shut_read)))
-			return 0;
-		return s->state == SOCK_CONNECTED || s->state == SOCK_CONNECTING ? -EAGAIN
-		                                                                 : -ENOTCONN;
+	if (s->error)
+		return sock_take_error(s);
+	switch (s->state) {
+	case SOCK_DEAD:
+		return 0;
+	case SOCK_CONNECTED:
+		return s->eof || s->shut_read ? 0 : -EAGAIN;
+	case SOCK_CONNECTING:
+		return -EAGAIN;
+	default:
+		return -ENOTCONN;
 	}
-	if (t->flags & MSG_PEEK)
-		return (ssize_t)peek(s, t);
-	n = take(s, t, done);
-	confirm(s, (uint32_t)n);
-	if (!s->head && s->state == SOCK_CONNECTED && !s->eof && !s->shut_read)
-		s->ready &= ~EPOLLIN;
-	return (ssize_t)n;
 }
 
 static ssize_t tcp_receive(struct sock *s, struct transfer *t)
 {
-	bool all = (t->flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL;
-	uint64_t deadline = 0;
-	size_t done = 0;
-	ssize_t r;
-
 	if (!t->bytes)
 		return 0;
-	for (;;) {
-		net_lock();
-		r = read_some(s, t, done);
-		net_unlock();
-		if (r > 0)
-			done += (size_t)r;
-		if (done == t->bytes || (done && !all) || (r <= 0 && r != -EAGAIN) ||
-		    sock_nonblocking(s, t->flags))
-			break;
-		if (!deadline)
-			deadline = sock_deadline(s->options.receive_timeout_ns);
-		r = sock_wait(s, EPOLLIN | EPOLLERR | EPOLLHUP, deadline);
-		if (r < 0)
-			break;
-	}
-	return done ? (ssize_t)done : r;
+	if (!s->head)
+		return nothing_read(s);
+	if (t->flags & MSG_PEEK)
+		return (ssize_t)peek(s, t);
+	confirm(s, take(s, t));
+	if (!s->head && s->state == SOCK_CONNECTED && !s->eof && !s->shut_read)
+		s->ready &= ~EPOLLIN;
+	return t->done < t->bytes && (t->flags & MSG_WAITALL) ? -EAGAIN : (ssize_t)t->done;
 }
 
 /* --- Sending --------------------------------------------------------------------------------- */
@@ -504,9 +486,9 @@ static size_t queue_iov(struct sock *s, const struct transfer *t, size_t skip)
 	return done;
 }
 
-static ssize_t write_some(struct sock *s, const struct transfer *t, size_t skip)
+static ssize_t tcp_send(struct sock *s, struct transfer *t)
 {
-	size_t done;
+	size_t queued;
 
 	if (s->error)
 		return sock_take_error(s);
@@ -514,35 +496,13 @@ static ssize_t write_some(struct sock *s, const struct transfer *t, size_t skip)
 		return -EAGAIN;
 	if (s->state != SOCK_CONNECTED || s->shut_write)
 		return -EPIPE;
-	done = queue_iov(s, t, skip);
-	if (done && !(t->flags & MSG_MORE))
+	queued = queue_iov(s, t, t->done);
+	t->done += queued;
+	if (queued && !(t->flags & MSG_MORE))
 		tcp_output(s->tcp);
 	if (!is_writable(s))
 		s->ready &= ~EPOLLOUT;
-	return done || skip == t->bytes ? (ssize_t)done : -EAGAIN;
-}
-
-static ssize_t tcp_send(struct sock *s, struct transfer *t)
-{
-	uint64_t deadline = 0;
-	size_t done = 0;
-	ssize_t r;
-
-	for (;;) {
-		net_lock();
-		r = write_some(s, t, done);
-		net_unlock();
-		if (r > 0)
-			done += (size_t)r;
-		if (done == t->bytes || (r < 0 && r != -EAGAIN) || sock_nonblocking(s, t->flags))
-			break;
-		if (!deadline)
-			deadline = sock_deadline(s->options.send_timeout_ns);
-		r = sock_wait(s, EPOLLOUT | EPOLLERR | EPOLLHUP, deadline);
-		if (r < 0)
-			break;
-	}
-	return done ? (ssize_t)done : r;
+	return t->done == t->bytes ? (ssize_t)t->done : -EAGAIN;
 }
 
 /* --- Connections ----------------------------------------------------------------------------- */
@@ -751,23 +711,19 @@ static bool must_linger(const struct sock *s)
 
 static void tcp_sock_closed(struct sock *s)
 {
-	bool linger, reset;
+	bool reset = s->head || (s->options.linger && !s->options.linger_s);
 
-	net_lock();
-	reset = s->head || (s->options.linger && !s->options.linger_s);
-	linger = must_linger(s);
-	if (linger)
+	if (must_linger(s)) {
 		tcp_output(s->tcp);
-	net_unlock();
-	if (linger)
+		net_unlock();
 		wait_lingering(s);
-	net_lock();
+		net_lock();
+	}
 	if (s->state == SOCK_LISTENING)
 		stop_listening(s);
 	drop_queue(s);
 	leave(s, reset && s->state == SOCK_CONNECTED);
 	s->state = SOCK_DEAD;
-	net_unlock();
 }
 
 const struct sock_ops tcp_ops = {

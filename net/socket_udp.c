@@ -117,7 +117,7 @@ static size_t copy_out(const struct pbuf *p, const struct transfer *t)
 	return done;
 }
 
-static ssize_t receive_one(struct sock *s, struct transfer *t)
+static ssize_t udp_receive(struct sock *s, struct transfer *t)
 {
 	struct pbuf *p = s->head;
 	size_t bytes, total;
@@ -126,33 +126,14 @@ static ssize_t receive_one(struct sock *s, struct transfer *t)
 		return sock_take_error(s);
 	if (!p)
 		return s->shut_read ? 0 : -EAGAIN;
-	if (t->from)
-		read_origin(p, t->from);
+	if (t->peer)
+		read_origin(p, t->peer);
 	total = p->tot_len;
 	bytes = copy_out(p, t);
 	t->truncated = bytes < total;
 	if (!(t->flags & MSG_PEEK))
 		drop_first(s);
 	return (ssize_t)(t->flags & MSG_TRUNC ? total : bytes);
-}
-
-static ssize_t udp_receive(struct sock *s, struct transfer *t)
-{
-	uint64_t deadline = 0;
-	ssize_t r;
-
-	for (;;) {
-		net_lock();
-		r = receive_one(s, t);
-		net_unlock();
-		if (r != -EAGAIN || sock_nonblocking(s, t->flags))
-			return r;
-		if (!deadline)
-			deadline = sock_deadline(s->options.receive_timeout_ns);
-		r = sock_wait(s, EPOLLIN | EPOLLERR, deadline);
-		if (r < 0)
-			return r;
-	}
 }
 
 /* --- lwIP's control block ------------------------------------------------------------------------ */
@@ -223,32 +204,19 @@ void udp_room(void)
 		room_again(container_of(refused.next, struct sock, waiting_for_room));
 }
 
-static bool is_broadcast(const ip_addr_t *ip)
+/* Returns 0; -EACCES a broadcast without SO_BROADCAST */
+static int may_send_to(const struct sock *s, const ip_addr_t *ip)
 {
 	struct netif *netif;
 
-	if (!IP_IS_V4(ip))
-		return false;
+	if (IP_IS_V6(ip) || s->options.broadcast)
+		return 0;
 	NETIF_FOREACH(netif)
 	{
 		if (ip4_addr_isbroadcast_u32(ip_2_ip4(ip)->addr, netif))
-			return true;
+			return -EACCES;
 	}
-	return false;
-}
-
-/* Where to: a copy, as lwIP sorts out link-local zones in place. */
-static int destination(struct sock *s, const struct transfer *t, struct endpoint *e)
-{
-	if (!t->to && s->state != SOCK_CONNECTED)
-		return -EDESTADDRREQ;
-	if (t->to)
-		*e = *t->to;
-	else
-		*e = (struct endpoint){s->udp->remote_ip, s->udp->remote_port};
-	if (!e->port)
-		return -EINVAL;
-	return is_broadcast(&e->ip) && !s->options.broadcast ? -EACCES : 0;
+	return 0;
 }
 
 static int send_pbuf(struct sock *s, struct pbuf *p, const struct endpoint *e)
@@ -263,9 +231,9 @@ static int send_pbuf(struct sock *s, struct pbuf *p, const struct endpoint *e)
 	return -EAGAIN;
 }
 
-static ssize_t send_one(struct sock *s, const struct transfer *t)
+static ssize_t udp_socket_send(struct sock *s, struct transfer *t)
 {
-	struct endpoint e;
+	struct endpoint peer, *to = t->peer;
 	struct pbuf *p;
 	int r;
 
@@ -275,7 +243,16 @@ static ssize_t send_one(struct sock *s, const struct transfer *t)
 		return -EPIPE;
 	if (t->bytes > DATAGRAM_MAX)
 		return -EMSGSIZE;
-	r = destination(s, t, &e);
+	if (!to) {
+		if (s->state != SOCK_CONNECTED)
+			return -EDESTADDRREQ;
+		/* A copy, as lwIP sorts out link-local zones in place. */
+		peer = (struct endpoint){s->udp->remote_ip, s->udp->remote_port};
+		to = &peer;
+	}
+	if (!to->port)
+		return -EINVAL;
+	r = may_send_to(s, &to->ip);
 	if (r == 0)
 		r = need_bound_pcb(s);
 	if (r < 0)
@@ -284,28 +261,9 @@ static ssize_t send_one(struct sock *s, const struct transfer *t)
 	if (!p)
 		return -ENOBUFS;
 	iov_get(t->iov, t->iov_count, 0, p->payload, t->bytes);
-	r = send_pbuf(s, p, &e);
+	r = send_pbuf(s, p, to);
 	pbuf_free(p);
 	return r < 0 ? r : (ssize_t)t->bytes;
-}
-
-static ssize_t udp_socket_send(struct sock *s, struct transfer *t)
-{
-	uint64_t deadline = 0;
-	ssize_t r;
-
-	for (;;) {
-		net_lock();
-		r = send_one(s, t);
-		net_unlock();
-		if (r != -EAGAIN || sock_nonblocking(s, t->flags))
-			return r;
-		if (!deadline)
-			deadline = sock_deadline(s->options.send_timeout_ns);
-		r = sock_wait(s, EPOLLOUT | EPOLLERR, deadline);
-		if (r < 0)
-			return r;
-	}
 }
 
 /* --- The rest -------------------------------------------------------------------------------- */
@@ -318,9 +276,9 @@ static int udp_sock_connect(struct sock *s, const struct endpoint *e)
 		return r;
 	if (!ip_route(&s->udp->local_ip, &e->ip))
 		return -ENETUNREACH;
-	if (is_broadcast(&e->ip) && !s->options.broadcast)
-		return -EACCES;
-	r = net_errno(udp_connect(s->udp, &e->ip, e->port));
+	r = may_send_to(s, &e->ip);
+	if (r == 0)
+		r = net_errno(udp_connect(s->udp, &e->ip, e->port));
 	if (r == 0)
 		s->state = SOCK_CONNECTED;
 	return r;
@@ -386,7 +344,6 @@ static size_t udp_readable_bytes(const struct sock *s)
 
 static void udp_sock_closed(struct sock *s)
 {
-	net_lock();
 	list_remove(&s->waiting_for_room);
 	while (s->head)
 		drop_first(s);
@@ -395,7 +352,6 @@ static void udp_sock_closed(struct sock *s)
 	s->udp = NULL;
 	s->state = SOCK_DEAD;
 	s->shut_read = s->shut_write = true;
-	net_unlock();
 }
 
 const struct sock_ops udp_ops = {
