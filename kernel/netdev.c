@@ -82,13 +82,6 @@ void netdev_kick(void)
 	irq_restore(daif);
 }
 
-/* One thread serves all devices, and asks each: which one rang does not matter to it. */
-void netdev_signal(struct netdev *dev)
-{
-	(void)dev;
-	netdev_kick();
-}
-
 bool netdev_wait(uint64_t deadline_ns)
 {
 	unsigned long daif = irq_save();
@@ -123,5 +116,5 @@ void netbuf_free(struct netbuf *nb)
 	dev->held_count--;
 	irq_restore(daif);
 	if (dry)
-		netdev_signal(dev);
+		netdev_kick();
 }

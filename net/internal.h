@@ -61,7 +61,11 @@ bool port_arm(struct port *p);
 void ports_flush(void);
 /* No device has refused a frame since it last took one. Under the lock. */
 bool ports_writable(void);
-struct port *port_of(const struct netif *netif); /* NULL: the loopback interface */
+/* NULL: the loopback interface */
+static inline struct port *port_of(const struct netif *netif)
+{
+	return netif->state;
+}
 /* Our name of an interface, "lo" or the device's. */
 const char *netif_label(const struct netif *netif);
 /* Deliver packets to ourselves. Under the lock. */

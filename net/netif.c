@@ -45,11 +45,6 @@ _Static_assert(sizeof(struct pbuf_custom) <= sizeof(((struct netbuf *)NULL)->sta
 
 struct port *ports;
 
-struct port *port_of(const struct netif *netif)
-{
-	return netif->state;
-}
-
 const char *netif_label(const struct netif *netif)
 {
 	return port_of(netif) ? port_of(netif)->dev->name : "lo";
@@ -138,16 +133,14 @@ static bool many_are_held(const struct netdev *dev)
 static bool is_whole_datagram(const struct pbuf *p)
 {
 	const struct eth_hdr *eth = p->payload;
-	const void *ip = eth + 1;
+	const struct ip_hdr *ip = (const void *)(eth + 1);
+	const struct ip6_hdr *ip6 = (const void *)(eth + 1);
 
-	if (p->len < SIZEOF_ETH_HDR + IP6_HLEN)
-		return p->len >= SIZEOF_ETH_HDR + IP_HLEN && eth->type == PP_HTONS(ETHTYPE_IP) &&
-		       !(IPH_OFFSET((const struct ip_hdr *)ip) & PP_HTONS(IP_OFFMASK | IP_MF));
 	if (eth->type == PP_HTONS(ETHTYPE_IP))
-		return !(IPH_OFFSET((const struct ip_hdr *)ip) & PP_HTONS(IP_OFFMASK | IP_MF));
-	return eth->type == PP_HTONS(ETHTYPE_IPV6) &&
-	       (IP6H_NEXTH((const struct ip6_hdr *)ip) == IP6_NEXTH_TCP ||
-	        IP6H_NEXTH((const struct ip6_hdr *)ip) == IP6_NEXTH_UDP);
+		return p->len >= SIZEOF_ETH_HDR + IP_HLEN &&
+		       !(IPH_OFFSET(ip) & PP_HTONS(IP_OFFMASK | IP_MF));
+	return p->len >= SIZEOF_ETH_HDR + IP6_HLEN && eth->type == PP_HTONS(ETHTYPE_IPV6) &&
+	       (IP6H_NEXTH(ip6) == IP6_NEXTH_TCP || IP6H_NEXTH(ip6) == IP6_NEXTH_UDP);
 }
 
 static void receive(struct port *port, struct netbuf *nb)
@@ -235,23 +228,49 @@ static void describe_pieces(const struct pbuf *p, struct netdev_tx *tx)
 	tx->header_bytes = tx->csum_start + TCPH_HDRLEN_BYTES(tcp);
 }
 
-static err_t transmit(struct port *port, struct pbuf *p)
+/* p's pieces, for the device. False: there are too many. */
+static bool gather(const struct pbuf *p, struct netdev_frag frags[NETDEV_MAX_FRAGS],
+                   struct netdev_tx *tx)
+{
+	for (; p; p = p->next) {
+		if (!p->len)
+			continue;
+		if (tx->frag_count == NETDEV_MAX_FRAGS)
+			return false;
+		frags[tx->frag_count++] = (struct netdev_frag){p->payload, p->len};
+	}
+	return true;
+}
+
+/* In one piece. */
+static err_t transmit_copy(struct netif *netif, struct pbuf *p)
+{
+	struct pbuf *flat = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+	err_t err;
+
+	if (!flat)
+		return ERR_MEM;
+	err = netif->linkoutput(netif, flat);
+	pbuf_free(flat);
+	return err;
+}
+
+/* netif->linkoutput: a whole Ethernet frame. */
+static err_t transmit(struct netif *netif, struct pbuf *p)
 {
 	struct netdev_frag frags[NETDEV_MAX_FRAGS];
 	struct netdev_tx tx = {.frags = frags, .cookie = p};
-	struct netdev *dev = port->dev;
+	struct port *port = port_of(netif);
 	int r;
 
-	for (struct pbuf *q = p; q; q = q->next) {
-		if (q->len)
-			frags[tx.frag_count++] = (struct netdev_frag){q->payload, q->len};
-	}
+	if (!gather(p, frags, &tx))
+		return transmit_copy(netif, p);
 	if (p->flags & PBUF_FLAG_TX_CHECKSUM)
 		describe_checksum(p, &tx);
 	if (p->piece_bytes)
 		describe_pieces(p, &tx);
 	pbuf_ref(p);
-	r = dev->ops->transmit(dev, &tx);
+	r = port->dev->ops->transmit(port->dev, &tx);
 	if (r == 0) {
 		net_tx_pending = true;
 		return ERR_OK;
@@ -260,23 +279,6 @@ static err_t transmit(struct port *port, struct pbuf *p)
 	if (r == -ENOBUFS)
 		port->tx_full = true;
 	return r == -ENOBUFS ? ERR_MEM : r == -EMSGSIZE ? ERR_VAL : ERR_IF;
-}
-
-/* netif->linkoutput: a whole Ethernet frame. */
-static err_t port_output(struct netif *netif, struct pbuf *p)
-{
-	struct port *port = port_of(netif);
-	struct pbuf *flat;
-	err_t err;
-
-	if (pbuf_clen(p) <= NETDEV_MAX_FRAGS)
-		return transmit(port, p);
-	flat = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
-	if (!flat)
-		return ERR_MEM;
-	err = transmit(port, flat);
-	pbuf_free(flat);
-	return err;
 }
 
 static void transmit_done(struct netdev *dev, void *cookie)
@@ -389,7 +391,7 @@ static err_t port_netif_init(struct netif *netif)
 	netif->name[1] = 't';
 	netif->output = shortcut_output;
 	netif->output_ip6 = ethip6_output;
-	netif->linkoutput = port_output;
+	netif->linkoutput = transmit;
 	netif->mtu = dev->mtu;
 	netif->mtu6 = dev->mtu;
 	netif->hwaddr_len = sizeof(dev->mac);

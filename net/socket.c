@@ -62,20 +62,34 @@ static int sock_wait(struct sock *s, int flags, uint32_t events, uint64_t deadli
 	return r == -ETIMEDOUT ? -EAGAIN : r;
 }
 
-/* Receive or send, blocking as the descriptor and flags say. */
-static ssize_t transfer(struct sock *s, struct transfer *t, bool sending)
+static inline ssize_t attempt(struct sock *s, struct transfer *t, bool sending)
+{
+	return (sending ? s->ops->send : s->ops->receive)(s, t);
+}
+
+/* When nothing can be done at once. */
+static ssize_t wait_and_try(struct sock *s, struct transfer *t, bool sending)
 {
 	const struct sock_options *o = &s->options;
 	uint64_t deadline = sock_deadline(sending ? o->send_timeout_ns : o->receive_timeout_ns);
 	uint32_t events = EPOLLERR | EPOLLHUP | (sending ? EPOLLOUT : EPOLLIN);
-	ssize_t (*attempt)(struct sock * s, struct transfer * t) =
-	    sending ? s->ops->send : s->ops->receive;
+	ssize_t r;
+
+	do
+		r = sock_wait(s, t->flags, events, deadline);
+	while (r == 0 && (r = attempt(s, t, sending)) == -EAGAIN);
+	return r;
+}
+
+/* Receive or send, blocking as the descriptor and flags say. */
+static ssize_t transfer(struct sock *s, struct transfer *t, bool sending)
+{
 	ssize_t r;
 
 	net_lock();
-	while ((r = attempt(s, t)) == -EAGAIN &&
-	       (r = sock_wait(s, t->flags, events, deadline)) == 0)
-		;
+	r = attempt(s, t, sending);
+	if (r == -EAGAIN)
+		r = wait_and_try(s, t, sending);
 	net_unlock();
 	return t->done ? (ssize_t)t->done : r;
 }

@@ -31,10 +31,10 @@ static uint32_t send_limit(const struct sock *s)
 	return wanted && wanted < net_tcp_send_buffer ? wanted : net_tcp_send_buffer;
 }
 
-/* Bytes that may be queued for sending now. */
-static uint32_t send_room(const struct sock *s)
+/* Bytes that may be queued for sending now, of so many. */
+static uint32_t send_room(const struct sock *s, uint32_t limit)
 {
-	uint32_t limit = send_limit(s), used = net_tcp_send_buffer - s->tcp->snd_buf;
+	uint32_t used = net_tcp_send_buffer - s->tcp->snd_buf;
 
 	return used < limit && tcp_sndqueuelen(s->tcp) < net_tcp_send_queue ? limit - used : 0;
 }
@@ -42,7 +42,9 @@ static uint32_t send_room(const struct sock *s)
 /* As on Linux, writable from a third on: worth waking somebody up for. */
 static bool is_writable(const struct sock *s)
 {
-	return !s->short_of_memory && send_room(s) >= send_limit(s) / 3;
+	uint32_t limit = send_limit(s);
+
+	return !s->short_of_memory && send_room(s, limit) >= limit / 3;
 }
 
 static uint32_t connected_readiness(const struct sock *s)
@@ -123,10 +125,10 @@ static void tcp_apply_options(struct sock *s)
 static void attach(struct sock *s, struct tcp_pcb *pcb)
 {
 	s->tcp = pcb;
-	tcp_arg(pcb, s);
-	tcp_recv(pcb, on_receive);
-	tcp_sent(pcb, on_sent);
-	tcp_err(pcb, on_error);
+	pcb->callback_arg = s;
+	pcb->recv = on_receive;
+	pcb->sent = on_sent;
+	pcb->errf = on_error;
 	tcp_apply_options(s);
 }
 
@@ -136,11 +138,11 @@ static struct tcp_pcb *detach(struct sock *s)
 	struct tcp_pcb *pcb = s->tcp;
 
 	s->tcp = NULL;
-	tcp_arg(pcb, NULL);
-	tcp_recv(pcb, NULL);
-	tcp_sent(pcb, NULL);
-	tcp_err(pcb, NULL);
-	tcp_poll(pcb, NULL, 0);
+	pcb->callback_arg = NULL;
+	pcb->recv = NULL;
+	pcb->sent = NULL;
+	pcb->errf = NULL;
+	pcb->poll = NULL;
 	return pcb;
 }
 
@@ -448,7 +450,8 @@ static size_t queue_bytes(struct sock *s, const char *bytes, size_t count, bool 
 	size_t done = 0;
 
 	while (done < count) {
-		size_t n = LWIP_MIN(LWIP_MIN(count - done, send_room(s)), UINT16_MAX);
+		size_t n =
+		    LWIP_MIN(LWIP_MIN(count - done, send_room(s, send_limit(s))), UINT16_MAX);
 		u8_t flags = TCP_WRITE_FLAG_COPY;
 
 		if (more || done + n < count)

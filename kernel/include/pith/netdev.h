@@ -163,12 +163,19 @@ unsigned int netdev_rx_buffers_wanted(void);
  * of its own: who forwards frames could not send those.
  */
 extern const bool netdev_large_receive;
-/* From the interrupt handler (or on link change): the network thread has work. Any context. */
-void netdev_signal(struct netdev *dev);
 /* The network thread's side: sleep until signalled or deadline. Returns true if signalled. */
 bool netdev_wait(uint64_t deadline_ns);
-/* Wake netdev_wait as if a device had signalled (work queued by other threads). Any context. */
+/* Wake netdev_wait: work queued by other threads. Any context. */
 void netdev_kick(void);
+/*
+ * From the interrupt handler (or on link change): the network thread has work. It serves all devices,
+ * and asks each: which one it was does not matter to it. Any context.
+ */
+static inline void netdev_signal(struct netdev *dev)
+{
+	(void)dev;
+	netdev_kick();
+}
 /* Any thread or interrupt: the buffer (one fragment) goes back; only puts it on a list. */
 void netbuf_free(struct netbuf *nb);
 
