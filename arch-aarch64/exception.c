@@ -99,7 +99,7 @@ static bool within(uint64_t address, const char *start, const char *end)
 }
 
 /* What lives at a faulting address, if that explains it. buf is for text that must be put together. */
-static const char *explain(uint64_t far, bool fetch, char *buf, size_t buf_bytes)
+static const char *explain(uint64_t far, bool fetch, char buf[REPORT_GUARD_BYTES])
 {
 	if (far < PAGE_BYTES)
 		return "NULL pointer";
@@ -109,7 +109,7 @@ static const char *explain(uint64_t far, bool fetch, char *buf, size_t buf_bytes
 		return "overflow of the interrupt stack";
 	if (within(far, __panic_stack_guard, __panic_stack_guard + PAGE_BYTES))
 		return "overflow of the panic stack";
-	if (report_stack_guard(far, buf, buf_bytes))
+	if (report_stack_guard(far, buf))
 		return buf;
 	if (within(far, __image_start, __text_end))
 		return "the image's code";
@@ -124,7 +124,7 @@ static void print_cause(const struct frame *f)
 {
 	unsigned int ec = ESR_EC(f->esr), kind = f->vector & VECTOR_KIND;
 	bool fetch = (ec & ~1u) == 0x20, data = (ec & ~1u) == 0x24;
-	char buf[64];
+	char buf[REPORT_GUARD_BYTES];
 	const char *why;
 
 	if (kind != VECTOR_SYNC && kind != VECTOR_SERROR) {
@@ -132,7 +132,7 @@ static void print_cause(const struct frame *f)
 	} else if (!fetch && !data) {
 		klog("PANIC: %s (ESR 0x%lx)", class_name(ec), f->esr);
 	} else {
-		why = f->esr & ESR_FNV ? "" : explain(f->far, fetch, buf, sizeof(buf));
+		why = f->esr & ESR_FNV ? "" : explain(f->far, fetch, buf);
 		klog("PANIC: %s: %s 0x%lx, %s%s%s", class_name(ec),
 		     fetch              ? "execution at"
 		     : f->esr & ESR_WNR ? "write to"
@@ -145,7 +145,7 @@ static void print_registers(const struct frame *f)
 {
 	klog("ESR 0x%08lx FAR 0x%016lx SPSR 0x%08lx SP 0x%016lx", f->esr, f->far, f->spsr, f->sp);
 	for (unsigned int i = 0; i < 28; i += 4)
-		klog("x%-2u %016lx %016lx %016lx %016lx", i, f->x[i], f->x[i + 1], f->x[i + 2],
+		klog("x%02u %016lx %016lx %016lx %016lx", i, f->x[i], f->x[i + 1], f->x[i + 2],
 		     f->x[i + 3]);
 	klog("x28 %016lx %016lx %016lx", f->x[28], f->x[29], f->x[30]);
 }

@@ -4,7 +4,7 @@ obj-y += kernel/dt.o
 
 # Base: console, log, devices, time.
 obj-y += kernel/bootargs.o kernel/console.o kernel/device.o kernel/driver.o kernel/irq.o
-obj-y += kernel/log.o kernel/machine.o kernel/time.o
+obj-y += kernel/log.o kernel/format.o kernel/machine.o kernel/time.o
 obj-y += kernel/supply.o kernel/gpio.o kernel/firmware.o kernel/watchdog.o
 obj-y += kernel/page.o kernel/malloc.o kernel/runtree.o kernel/boot_alloc.o
 

@@ -6,44 +6,37 @@
  *
  * The line is formatted on the caller's stack, outside the masked section.
  */
-#include <stdio.h>
 #include <string.h>
 #include <pith/console.h>
 #include <pith/irq.h>
 #include <pith/log.h>
 #include <pith/time.h>
+#include "format.h"
 #include "hooks.h"
 
 #define LINE_BYTES 256u  /* a longer line is cut */
+#define TIME_BYTES 24    /* at most: the seconds of 64 bits of nanoseconds have 11 digits */
 #define RING_BYTES 8192u /* a power of two */
 
 static char ring[RING_BYTES];
 /* Bytes ever written, and of these printed: their low bits are places in the ring. */
 static size_t written, printed;
 
-/* "[   0.001234] ": by hand, printf takes five times as long. Returns bytes written (at most 25).
- */
-static size_t format_time(char *out, uint64_t ns)
+/* "[   0.001234] ", ending before end. Returns where it starts, at most TIME_BYTES before that. */
+static char *format_time(char *end, uint64_t ns)
 {
 	uint64_t us = ns / NS_PER_US;
-	char digits[20];
-	size_t n = 0, count = 0;
+	char *at = end;
 
-	while (us || n < 7) {
-		digits[n++] = '0' + us % 10;
-		us /= 10;
-	}
-	out[count++] = '[';
-	for (size_t i = n; i < 10; i++)
-		out[count++] = ' ';
-	while (n > 0) {
-		out[count++] = digits[--n];
-		if (n == 6)
-			out[count++] = '.';
-	}
-	out[count++] = ']';
-	out[count++] = ' ';
-	return count;
+	*--at = ' ';
+	*--at = ']';
+	at = format_number(at, us % 1000000, 10, 6);
+	*--at = '.';
+	at = format_number(at, us / 1000000, 10, 1);
+	while (end - at < 13)
+		*--at = ' ';
+	*--at = '[';
+	return at;
 }
 
 static void append(const char *bytes, size_t count)
@@ -92,25 +85,31 @@ void __attribute__((weak)) crash_log(const char *line, size_t bytes)
 	(void)bytes;
 }
 
-void klog(const char *fmt, ...)
+void klog_with(const char *before, const char *fmt, va_list args)
 {
-	char line[LINE_BYTES];
+	char line[TIME_BYTES + LINE_BYTES], *at = line + TIME_BYTES;
+	char *start = format_time(at, time_now_ns()), *end = start + LINE_BYTES - 1;
 	unsigned long flags;
-	va_list args;
-	size_t count = format_time(line, time_now_ns());
-	int wanted;
 
-	va_start(args, fmt);
-	wanted = vsnprintf(line + count, sizeof(line) - count, fmt, args);
-	va_end(args);
-	count = MIN(count + (size_t)MAX(wanted, 0), sizeof(line) - 1);
-	line[count++] = '\n';
+	while (*before)
+		*at++ = *before++;
+	at += format_text(at, (size_t)(end - at), fmt, args);
+	*at++ = '\n';
 
 	flags = irq_save();
-	append(line, count);
-	crash_log(line, count);
+	append(start, (size_t)(at - start));
+	crash_log(start, (size_t)(at - start));
 	klog_flush();
 	irq_restore(flags);
+}
+
+void klog(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	klog_with("", fmt, args);
+	va_end(args);
 }
 
 size_t klog_read(char *buf, size_t buf_bytes)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The end, told well: what happened, where, how it came there, in which image; then reset or halt. */
-#include <stdio.h>
 #include <string.h>
 #include <arch/boot.h>
 #include <arch/image.h>
@@ -71,14 +70,12 @@ void report_backtrace(uint64_t pc, uint64_t lr, uint64_t fp)
 	}
 }
 
-bool report_stack_guard(uint64_t address, char *buf, size_t buf_bytes)
+bool report_stack_guard(uint64_t address, char text[REPORT_GUARD_BYTES])
 {
-	char name[16];
+	static const char what[] = "stack overflow in thread ";
 
-	if (!thread_guard_owner(address, name))
-		return false;
-	snprintf(buf, buf_bytes, "stack overflow in thread %s", name);
-	return true;
+	memcpy(text, what, sizeof(what) - 1);
+	return thread_guard_owner(address, text + sizeof(what) - 1);
 }
 
 void report_end(void)
@@ -97,14 +94,12 @@ void report_end(void)
 void panic(const char *fmt, ...)
 {
 	const uint64_t *record = __builtin_frame_address(0);
-	char text[160];
 	va_list args;
 
 	report_begin();
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	klog_with("PANIC: ", fmt, args);
 	va_end(args);
-	klog("PANIC: %s", text);
 	report_context(in_irq());
 	report_backtrace((uint64_t)__builtin_return_address(0), 0, record[0]);
 	report_end();

@@ -35,11 +35,12 @@ virtqueue_SRCS := drivers/virtqueue.c
 HOST_TESTS += dt
 dt_SRCS := kernel/dt.c
 
-HOST_TESTS += time line bootargs console device driver
+HOST_TESTS += time line bootargs console format device driver
+format_SRCS := kernel/format.c
 time_SRCS := kernel/time.c
 line_SRCS := kernel/line.c
 bootargs_SRCS := kernel/bootargs.c
-console_SRCS := $(addprefix kernel/,console.c terminal.c log.c line.c)
+console_SRCS := $(addprefix kernel/,console.c terminal.c log.c format.c line.c)
 device_SRCS := kernel/device.c
 driver_SRCS := kernel/driver.c
 

@@ -88,6 +88,33 @@ def test_include_rule_tells_right_from_wrong(source, target, allowed):
     assert include_allowed(source, target) == allowed
 
 
+# --- The log's printf knows less than printf (kernel/format.c) --------------------------------
+
+LOGGED = re.compile(r'\b(?:klog|panic)\(((?:\s*"(?:[^"\\]|\\.)*")+)')
+CONVERSION = re.compile(r"%(?:%|[0#]?\d*(?:\.\d+(?=s))?(?:(?:ll|l)(?=[dux])|z(?=u))?[scduxp])")
+
+
+def unknown_conversions(source):
+    """What the formats of the log's lines in this source have that format.c does not know."""
+    texts = ["".join(re.findall(r'"((?:[^"\\]|\\.)*)"', m[1])) for m in LOGGED.finditer(source)]
+    return [text for text in texts if "%" in CONVERSION.sub("", text)]
+
+
+def test_the_log_knows_what_is_asked_of_it():
+    wrong = [(f, text) for f in C_FILES if not f.startswith("tests/host/")    # its klog() is printf
+             for text in unknown_conversions((ROOT / f).read_text())]
+    assert not wrong
+
+
+@pytest.mark.parametrize("text, known", [
+    (r"%s: %d of %u, 100 %%, %c, %p", True), (r"%016lx %#llx %08x %zu %.12s", True),
+    (r"%f", False), (r"%i", False), (r"%-2u", False), (r"%.*s", False), (r"%5.3d", False),
+    (r"%hx", False), (r"%zd", False)])
+def test_unknown_conversions_are_found(text, known):
+    for call in (f'klog("{text}", 1);', f'panic("one: "\n\t      "{text}");'):
+        assert (not unknown_conversions(call)) == known
+
+
 def test_only_dt_c_knows_the_bytes_of_the_tree():
     """The token and header layout of a device tree blob; a magic number alone is no knowledge. What
     U-Boot boots (a FIT) is such a blob, too."""

@@ -18,7 +18,8 @@ void report_context(bool in_handler);
 void report_backtrace(uint64_t pc, uint64_t lr, uint64_t fp);
 /* Reset or halt, as bootargs say. */
 void report_end(void) __attribute__((noreturn));
-/* If address is in a thread's guard page, say so into buf. */
-bool report_stack_guard(uint64_t address, char *buf, size_t buf_bytes);
+/* If address is in a thread's guard page, say so into text. */
+#define REPORT_GUARD_BYTES 48
+bool report_stack_guard(uint64_t address, char text[REPORT_GUARD_BYTES]);
 
 #endif

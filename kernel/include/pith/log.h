@@ -10,8 +10,14 @@
 #include <stddef.h>
 #include <pith/compiler.h>
 
-/* fmt without newline. */
+/*
+ * fmt without newline. Of printf it may have %s %c %d %u %x %p %%, in this order between % and the letter:
+ * # or 0, a width, a point and a precision for %s, and l, ll or z. What the line has beyond 256 bytes
+ * is cut.
+ */
 void klog(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The same, after the text `before`. */
+void klog_with(const char *before, const char *fmt, va_list args);
 /* Print what has not been printed yet, if the console can take it now. Any context. */
 void klog_flush(void);
 /* The last lines, oldest first, into buf; returns bytes written (terminated). */
