@@ -83,7 +83,7 @@ static void barrier(void)
 int mmu_guard(void *page)
 {
 	unsigned long flags = irq_save();
-	int error = pagetable_unmap(&live, (uint64_t)page, PAGE_BYTES);
+	int error = pagetable_unmap(&live, (uint64_t)page);
 
 	irq_restore(flags);
 	return error;
@@ -94,7 +94,7 @@ void mmu_unguard(void *page)
 	unsigned long flags = irq_save();
 
 	/* Cannot fail: the page has its level 3 entry since mmu_guard. */
-	if (pagetable_map(&live, (uint64_t)page, (uint64_t)page, PAGE_BYTES, PT_NORMAL_RW))
+	if (pagetable_map(&live, (uint64_t)page, PAGE_BYTES, PT_NORMAL_RW))
 		__builtin_trap();
 	barrier();
 	irq_restore(flags);
@@ -120,7 +120,7 @@ static int map_device(uint64_t start, uint64_t end, uint64_t unit)
 		int error = 0;
 
 		if (!leaf)
-			error = pagetable_map(&live, a, a, unit, PT_DEVICE);
+			error = pagetable_map(&live, a, unit, PT_DEVICE);
 		else if (!pagetable_device(leaf))
 			error = -EEXIST;
 		if (error)

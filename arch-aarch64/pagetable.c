@@ -2,10 +2,8 @@
 /*
  * Translation tables as data (arch/pagetable.h).
  *
- * Mapping fills holes on its own walk, in a tight loop since it is most of what boot does here.
- * Everything else is one walk, visit(), that passes each leaf and each hole of a range to a function,
- * which may put a table there, whose entries are then visited too. A change first checks the whole
- * range, then makes the tables it needs, which changes no translation, and only then changes leaves.
+ * Everything is find(), which follows the tables to what is in the way of an address, and puts something
+ * else there: leaves or a table into a hole, a table of smaller leaves in place of a leaf.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,10 +11,11 @@
 #include <pith/compiler.h>
 #include <pith/page.h>
 
-#define ENTRIES    512
-#define ROOT_LEVEL 1
-#define PAGE_LEVEL 3
-#define PA_END     (UINT64_C(1) << 48)
+#define ENTRIES 512
+#define ROOT_SHIFT \
+	30 /* an entry of the root covers 1 GiB, of the next level 2 MiB, of the last a page */
+#define LEVEL_BITS 9
+#define PAGE_SHIFT 12
 
 #define DATA   (PTE_VALID | PTE_AF | PTE_PXN | PTE_UXN)
 #define NORMAL (PTE_ATTRINDX(1) | PTE_SH_INNER)
@@ -30,23 +29,9 @@ static const uint64_t leaf_bits[] = {
     [PT_DEVICE] = DATA | DEVICE,
 };
 
-struct visitor {
-	/* entry is a leaf or a hole; va is the first address that it covers. Nonzero stops. */
-	int (*fn)(const struct visitor *v, uint64_t *entry, int level, uint64_t va);
-	struct pagetable *pt;
-	uint64_t va, end;
-	uint64_t bits; /* of leaves, when changing them */
-};
-
-/* Bytes that one entry of a table of this level covers: 1 GiB, 2 MiB, 4 KiB. */
-static uint64_t entry_bytes(int level)
+static bool is_table(uint64_t entry, unsigned int shift)
 {
-	return UINT64_C(1) << (PAGETABLE_VA_BITS - 9 * level);
-}
-
-static bool is_table(uint64_t entry, int level)
-{
-	return level < PAGE_LEVEL && (entry & PTE_VALID) && (entry & PTE_TABLE);
+	return shift > PAGE_SHIFT && (entry & PTE_VALID) && (entry & PTE_TABLE);
 }
 
 static uint64_t *table_of(uint64_t entry)
@@ -54,39 +39,28 @@ static uint64_t *table_of(uint64_t entry)
 	return (uint64_t *)(uintptr_t)(entry & PTE_ADDRESS);
 }
 
-static uint64_t leaf(uint64_t pa, uint64_t bits, int level)
+/* Of an entry that covers 1 << shift bytes. */
+static uint64_t leaf(uint64_t pa, uint64_t bits, unsigned int shift)
 {
-	return pa | bits | (level == PAGE_LEVEL ? PTE_TABLE : 0);
+	return pa | bits | (shift == PAGE_SHIFT ? PTE_TABLE : 0);
 }
 
-/* The entry does not reach beyond the range. */
-static bool is_inside(const struct visitor *v, int level, uint64_t va)
+/* The leaf or hole that va is in; it covers 1 << shift bytes. */
+struct found {
+	uint64_t *entry;
+	uint64_t shift;
+};
+
+static struct found find(const uint64_t *table, uint64_t va)
 {
-	return va >= v->va && va + entry_bytes(level) <= v->end;
-}
+	struct found f = {.shift = ROOT_SHIFT};
 
-static int visit_table(const struct visitor *v, uint64_t *table, int level, uint64_t va,
-                       uint64_t end)
-{
-	uint64_t size = entry_bytes(level), next;
-	int error = 0;
-
-	for (; va < end && !error; va = next) {
-		uint64_t *entry = &table[va / size % ENTRIES];
-
-		next = MIN(ALIGN_DOWN(va, size) + size, end);
-		if (!is_table(*entry, level))
-			error = v->fn(v, entry, level, ALIGN_DOWN(va, size));
-		if (!error && is_table(*entry, level))
-			error = visit_table(v, table_of(*entry), level + 1, va, next);
+	for (;; f.shift -= LEVEL_BITS) {
+		f.entry = (uint64_t *)(uintptr_t)&table[(va >> f.shift) % ENTRIES];
+		if (!is_table(*f.entry, f.shift))
+			return f;
+		table = table_of(*f.entry);
 	}
-	return error;
-}
-
-static int visit(struct visitor *v, int (*fn)(const struct visitor *, uint64_t *, int, uint64_t))
-{
-	v->fn = fn;
-	return visit_table(v, v->pt->root, ROOT_LEVEL, v->va, v->end);
 }
 
 /*
@@ -101,199 +75,87 @@ static void set(struct pagetable *pt, uint64_t *entry, uint64_t value, uint64_t 
 }
 
 /*
- * Put a table in place of a hole or block. The walker may follow it at once, so its contents must be
- * visible before: the walker's reads are ordered by the address they depend on, our stores by the
- * fence.
+ * Put a table in place of a hole, or one with the same translations in place of a block. The walker may
+ * follow it at once, so its contents must be visible before: the walker's reads are ordered by the
+ * address they depend on, our stores by the fence.
  */
-static void set_table(struct pagetable *pt, uint64_t *entry, uint64_t *table, uint64_t va)
+static int add_table(struct pagetable *pt, struct found f, uint64_t va)
 {
+	uint64_t *table = pt->alloc_table(pt->ctx), size = UINT64_C(1) << (f.shift - LEVEL_BITS);
+
+	if (!table)
+		return -ENOMEM;
+	if (*f.entry & PTE_VALID) {
+		for (unsigned int i = 0; i < ENTRIES; i++)
+			table[i] = leaf(*f.entry + i * size, 0, f.shift - LEVEL_BITS);
+	} else {
+		memset(table, 0, PAGE_BYTES);
+	}
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	set(pt, entry, (uint64_t)(uintptr_t)table | PTE_VALID | PTE_TABLE, va);
-}
-
-/*
- * What visit() applies
- */
-static int must_be_leaf(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
-{
-	(void)v, (void)level, (void)va;
-	return *entry & PTE_VALID ? 0 : -ENOENT;
-}
-
-static int clear_leaf(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
-{
-	(void)level;
-	if (*entry & PTE_VALID)
-		set(v->pt, entry, 0, va);
+	set(pt, f.entry, (uint64_t)(uintptr_t)table | PTE_VALID | PTE_TABLE, va);
 	return 0;
 }
 
-static int change_leaf(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
+/* Map from va on with the largest leaves that fit, as far as one table goes. Returns how many bytes. */
+static uint64_t fill_holes(struct found f, uint64_t va, uint64_t bytes, uint64_t bits)
 {
-	uint64_t value = leaf(pagetable_pa(*entry), v->bits, level);
+	uint64_t room = MIN(ENTRIES - (va >> f.shift) % ENTRIES, bytes >> f.shift), count = 0;
+	uint64_t value = leaf(va, bits, f.shift);
 
-	if (*entry != value)
-		set(v->pt, entry, value, va);
-	return 0;
-}
-
-/* Put a table with the same translations in place of a block. */
-static int split_block(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
-{
-	uint64_t pa = pagetable_pa(*entry), bits = *entry & ~PTE_ADDRESS, *table;
-
-	table = v->pt->alloc_table(v->pt->ctx);
-	if (!table)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < ENTRIES; i++)
-		table[i] = leaf(pa + i * entry_bytes(level + 1), bits, level + 1);
-	set_table(v->pt, entry, table, va);
-	return 0;
-}
-
-/* Split where the range cuts a block, unless the block is already what it is to become. */
-static int split_at_edge(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
-{
-	if (is_inside(v, level, va) || *entry == leaf(pagetable_pa(*entry), v->bits, level))
-		return 0;
-	return split_block(v, entry, level, va);
-}
-
-static int split_to_pages(const struct visitor *v, uint64_t *entry, int level, uint64_t va)
-{
-	if (level == PAGE_LEVEL || !(*entry & PTE_VALID))
-		return 0;
-	return split_block(v, entry, level, va);
-}
-
-/*
- * Mapping
- */
-struct mapping {
-	struct pagetable *pt;
-	uint64_t va, end; /* what is still to be mapped */
-	uint64_t offset;  /* physical address - va */
-	uint64_t bits;
-};
-
-/* Put an empty table into a hole. */
-static int add_table(struct pagetable *pt, uint64_t *entry)
-{
-	uint64_t *table = pt->alloc_table(pt->ctx);
-
-	if (!table)
-		return -ENOMEM;
-	memset(table, 0, PAGE_BYTES);
-	set_table(pt, entry, table, 0);
-	return 0;
-}
-
-/* Fill holes of a table with leaves as long as they fit. Returns how many. */
-static uint64_t fill_holes(const struct mapping *m, uint64_t *entry, int level, uint64_t room)
-{
-	uint64_t size = entry_bytes(level), pa = m->va + m->offset, count = 0;
-	uint64_t value = leaf(pa, m->bits, level);
-
-	if ((m->va | pa) % size)
-		return 0;
-	room = MIN(room, (m->end - m->va) / size);
-#pragma GCC unroll 4
-	for (; count < room; count++, value += size) {
-		if (entry[count] & PTE_VALID)
-			break;
-		__atomic_store_n(&entry[count], value, __ATOMIC_RELAXED);
+	for (; count < room && !(f.entry[count] & PTE_VALID); count++) {
+		__atomic_store_n(&f.entry[count], value, __ATOMIC_RELAXED);
+		value += UINT64_C(1) << f.shift;
 	}
-	return count;
-}
-
-static int map_table(struct mapping *m, uint64_t *table, int level, uint64_t end)
-{
-	uint64_t size = entry_bytes(level), count;
-	int error = 0;
-
-	while (m->va < end && !error) {
-		uint64_t index = m->va / size % ENTRIES, *entry = &table[index];
-
-		count = fill_holes(m, entry, level, ENTRIES - index);
-		if (count) {
-			m->va += count * size;
-			continue;
-		}
-		if (!is_table(*entry, level))
-			error = *entry & PTE_VALID ? -EEXIST : add_table(m->pt, entry);
-		if (!error)
-			error = map_table(m, table_of(*entry), level + 1,
-			                  MIN(ALIGN_DOWN(m->va, size) + size, end));
-	}
-	return error;
+	return count << f.shift;
 }
 
 /*
  * The interface
  */
-static bool range_is_valid(uint64_t start, uint64_t bytes, uint64_t end)
+int pagetable_map(struct pagetable *pt, uint64_t va, uint64_t bytes, enum pagetable_attrs attrs)
 {
-	return (start | bytes) % PAGE_BYTES == 0 && start <= end && bytes <= end - start;
-}
+	uint64_t start = va, end = va + bytes, filled;
+	int error = 0;
 
-int pagetable_map(struct pagetable *pt, uint64_t va, uint64_t pa, uint64_t bytes,
-                  enum pagetable_attrs attrs)
-{
-	struct mapping m = {.pt = pt, .va = va, .end = va + bytes, .offset = pa - va};
-	struct visitor undo = {.pt = pt, .va = va};
-	int error;
-
-	if (!range_is_valid(va, bytes, PAGETABLE_VA_END) || !range_is_valid(pa, bytes, PA_END) ||
+	if ((va | bytes) % PAGE_BYTES || va > PAGETABLE_VA_END || bytes > PAGETABLE_VA_END - va ||
 	    (unsigned int)attrs >= ARRAY_LEN(leaf_bits) || (va == 0 && bytes))
 		return -EINVAL;
-	m.bits = leaf_bits[attrs];
-	error = map_table(&m, pt->root, ROOT_LEVEL, m.end);
-	if (error) {
-		undo.end = m.va;
-		visit(&undo, clear_leaf);
+	for (; va < end && !error; va += filled) {
+		struct found f = find(pt->root, va);
+
+		filled = 0;
+		if (*f.entry & PTE_VALID)
+			error = -EEXIST;
+		else if (va % (UINT64_C(1) << f.shift) == 0)
+			filled = fill_holes(f, va, end - va, leaf_bits[attrs]);
+		if (!filled && !error)
+			error = add_table(pt, f, va);
+	}
+	while (error && start < va) {
+		struct found f = find(pt->root, start);
+
+		set(pt, f.entry, 0, start);
+		start += UINT64_C(1) << f.shift;
 	}
 	return error;
 }
 
-int pagetable_unmap(struct pagetable *pt, uint64_t va, uint64_t bytes)
+int pagetable_unmap(struct pagetable *pt, uint64_t va)
 {
-	struct visitor v = {.pt = pt, .va = va, .end = va + bytes};
-	int error;
-
-	if (!range_is_valid(va, bytes, PAGETABLE_VA_END))
+	if (va % PAGE_BYTES || va >= PAGETABLE_VA_END)
 		return -EINVAL;
-	error = visit(&v, must_be_leaf);
-	if (!error)
-		error = visit(&v, split_at_edge);
-	if (!error)
-		visit(&v, clear_leaf);
-	return error;
-}
+	for (;;) {
+		struct found f = find(pt->root, va);
 
-int pagetable_protect(struct pagetable *pt, uint64_t va, uint64_t bytes, enum pagetable_attrs attrs)
-{
-	struct visitor v = {.pt = pt, .va = va, .end = va + bytes};
-	int error;
-
-	if (!range_is_valid(va, bytes, PAGETABLE_VA_END) ||
-	    (unsigned int)attrs >= ARRAY_LEN(leaf_bits))
-		return -EINVAL;
-	v.bits = leaf_bits[attrs];
-	error = visit(&v, must_be_leaf);
-	if (!error)
-		error = visit(&v, split_at_edge);
-	if (!error)
-		visit(&v, change_leaf);
-	return error;
-}
-
-int pagetable_split(struct pagetable *pt, uint64_t va, uint64_t bytes)
-{
-	struct visitor v = {.pt = pt, .va = va, .end = va + bytes};
-
-	if (!range_is_valid(va, bytes, PAGETABLE_VA_END))
-		return -EINVAL;
-	return visit(&v, split_to_pages);
+		if (!(*f.entry & PTE_VALID))
+			return -ENOENT;
+		if (f.shift == PAGE_SHIFT) {
+			set(pt, f.entry, 0, va);
+			return 0;
+		}
+		if (add_table(pt, f, ALIGN_DOWN(va, UINT64_C(1) << f.shift)))
+			return -ENOMEM;
+	}
 }
 
 /*
@@ -304,17 +166,18 @@ struct walk {
 	void *ctx;
 };
 
-static int walk_table(const struct walk *w, const uint64_t *table, int level, uint64_t va)
+static int walk_table(const struct walk *w, const uint64_t *table, unsigned int shift, uint64_t va)
 {
+	uint64_t size = UINT64_C(1) << shift;
 	int result = 0;
 
-	for (unsigned int i = 0; i < ENTRIES && !result; i++, va += entry_bytes(level)) {
+	for (unsigned int i = 0; i < ENTRIES && !result; i++, va += size) {
 		uint64_t entry = table[i];
 
-		if (is_table(entry, level))
-			result = walk_table(w, table_of(entry), level + 1, va);
+		if (is_table(entry, shift))
+			result = walk_table(w, table_of(entry), shift - LEVEL_BITS, va);
 		else if (entry & PTE_VALID)
-			result = w->visit(w->ctx, va, entry_bytes(level), entry);
+			result = w->visit(w->ctx, va, size, entry);
 	}
 	return result;
 }
@@ -325,21 +188,15 @@ int pagetable_walk(const uint64_t *root,
 {
 	struct walk w = {visit, ctx};
 
-	return walk_table(&w, root, ROOT_LEVEL, 0);
+	return walk_table(&w, root, ROOT_SHIFT, 0);
 }
 
 uint64_t pagetable_lookup(const uint64_t *root, uint64_t va, uint64_t *bytes)
 {
-	uint64_t entry = 0;
-	int level = ROOT_LEVEL;
+	/* Beyond the end is as unmapped as page 0. */
+	struct found f = find(root, va < PAGETABLE_VA_END ? va : 0);
 
-	for (; va < PAGETABLE_VA_END; level++) {
-		entry = root[va / entry_bytes(level) % ENTRIES];
-		if (!is_table(entry, level))
-			break;
-		root = table_of(entry);
-	}
 	if (bytes)
-		*bytes = entry_bytes(level);
-	return entry & PTE_VALID ? entry : 0;
+		*bytes = UINT64_C(1) << f.shift;
+	return *f.entry & PTE_VALID ? *f.entry : 0;
 }

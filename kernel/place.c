@@ -89,30 +89,26 @@ static uint64_t choose(struct boot_info *info, uint64_t here)
 {
 	const uint8_t *random = seed("kaslr-seed", 8);
 	struct ram_map candidates = info->free;
-	uint64_t value, places, limit;
+	uint64_t value, index = UINT64_MAX, limit = dma_reach();
 
+	limit = MIN(limit, PLACE_LIMIT_PA);
 	if (!random && (random = seed("rng-seed", 16))) {
 		random += 8; /* the first 8 are the canary's */
 		info->seed_used_bytes = 16;
 	}
 	if (bootargs_has("nokaslr")) {
 		info->stayed = "nokaslr";
-		return here;
-	}
-	if (!random) {
+	} else if (!random) {
 		info->stayed = "no seed";
-		return here;
-	}
-	if (ram_remove(&candidates, here, here + image_bytes()))
-		return here;
-	limit = MIN(dma_reach(), PLACE_LIMIT_PA);
-	places = ram_places(&candidates, image_bytes(), limit);
-	if (!places) {
+	} else if (ram_remove(&candidates, here, here + image_bytes()) ||
+	           (ram_place(&candidates, image_bytes(), limit, &index), index == UINT64_MAX)) {
 		info->stayed = "no room";
-		return here;
+	} else {
+		memcpy(&value, random, sizeof(value));
+		index = value % (UINT64_MAX - index);
+		here = ram_place(&candidates, image_bytes(), limit, &index);
 	}
-	memcpy(&value, random, sizeof(value));
-	return ram_place(&candidates, image_bytes(), limit, value % places);
+	return here;
 }
 
 /* The final tables come one after the other out of the new copy's table area. */
@@ -129,27 +125,27 @@ static void *final_table(void *ctx)
 
 static void map(struct pagetable *pt, uint64_t start, uint64_t end, enum pagetable_attrs attrs)
 {
-	if (pagetable_map(pt, start, start, end - start, attrs))
+	if (pagetable_map(pt, start, end - start, attrs))
 		boot_stop(STOP_TABLES);
 }
 
-/* The copy of the image at base: text, constants, data; stacks without the guard page below each.
- */
-static void map_image(struct pagetable *pt, uint64_t base)
+/* The copy of the image: text, constants, data; stacks without the guard page below each. */
+static void map_image(struct pagetable *pt, uint64_t distance)
 {
-	const char *const guards[] = {__boot_stack_guard, __irq_stack_guard, __panic_stack_guard,
-	                              __main_stack_guard};
-	uint64_t start = image_here(base, __rodata_end);
+	static const char *const guards[] = {__boot_stack_guard, __irq_stack_guard,
+	                                     __panic_stack_guard, __main_stack_guard};
+	uint64_t text_end = (uint64_t)__text_end + distance;
+	uint64_t start = (uint64_t)__rodata_end + distance;
 
-	map(pt, base, image_here(base, __text_end), PT_NORMAL_RX);
-	map(pt, image_here(base, __text_end), start, PT_NORMAL_RO);
+	map(pt, (uint64_t)__image_start + distance, text_end, PT_NORMAL_RX);
+	map(pt, text_end, start, PT_NORMAL_RO);
 	for (unsigned int i = 0; i < ARRAY_LEN(guards); i++) {
-		uint64_t guard = image_here(base, guards[i]);
+		uint64_t guard = (uint64_t)guards[i] + distance;
 
 		map(pt, start, guard, PT_NORMAL_RW);
 		start = guard + PAGE_BYTES;
 	}
-	map(pt, start, image_here(base, __image_end), PT_NORMAL_RW);
+	map(pt, start, (uint64_t)__image_end + distance, PT_NORMAL_RW);
 }
 
 /* Below limit never by 1 GiB blocks, which would have to be split for a guard page (mmu.c). */
@@ -164,26 +160,27 @@ static void map_ram(struct pagetable *pt, uint64_t start, uint64_t end, uint64_t
 	}
 }
 
-static void build_tables(struct boot_info *info, uint64_t base)
+static void build_tables(struct boot_info *info, uint64_t base, uint64_t distance)
 {
 	struct pagetable pt = {.alloc_table = final_table, .ctx = info};
 	struct ram_map rest = info->mapped;
+	uint64_t end = base + image_bytes();
 
-	if (base == info->loaded_at)
-		info->tables_start = info->table_next; /* behind the early ones */
-	else
-		info->tables_start = info->table_next = image_here(base, __tables_start);
-	info->tables_end = image_here(base, __tables_end);
+	/* Where the image stays, behind the early ones. */
+	if (distance)
+		info->table_next = (uint64_t)__tables_start + distance;
+	info->tables_start = info->table_next;
+	info->tables_end = (uint64_t)__tables_end + distance;
 	info->root = (uint64_t)final_table(info);
 	memset((void *)info->root, 0, PAGE_BYTES);
 	pt.root = (uint64_t *)info->root;
-	map_image(&pt, base);
+	map_image(&pt, distance);
 	/* The tree, should it be outside of what it calls memory itself. */
 	if (ram_add(&rest, ALIGN_DOWN(info->dtb, PAGE_BYTES),
 	            ALIGN_UP(info->dtb + info->dtb_bytes, PAGE_BYTES)) ||
-	    ram_remove(&rest, base, base + image_bytes()))
+	    ram_remove(&rest, base, end))
 		boot_stop(STOP_TABLES);
-	info->block_limit = MAX(PLACE_LIMIT_PA, ALIGN_UP(base + image_bytes(), GIB));
+	info->block_limit = MAX(PLACE_LIMIT_PA, ALIGN_UP(end, GIB));
 	for (unsigned int i = 0; i < rest.count; i++)
 		map_ram(&pt, rest.extent[i].start, rest.extent[i].end, info->block_limit);
 }
@@ -192,7 +189,7 @@ static void build_tables(struct boot_info *info, uint64_t base)
  * A copy of the image at base, ready to run there but for its bss: bytes, relocated; caches written
  * back as far as mmu_enter is fetched with the MMU off (and text for the instruction side).
  */
-static void copy_image(uint64_t base)
+static void copy_image(uint64_t base, uint64_t distance)
 {
 	size_t index_bytes;
 	const void *index = dt_index_start(&index_bytes);
@@ -201,40 +198,33 @@ static void copy_image(uint64_t base)
 	early_map(early_root, base, base + image_bytes(), EARLY_RW);
 	__asm__ volatile("dsb ishst\n\tisb" ::: "memory"); /* new entries before their first use */
 	memcpy((void *)base, __image_start, (size_t)(__data_end - __image_start));
-	memcpy((void *)image_here(base, index), index, index_bytes);
-	relocate_image(base, base - (uint64_t)__image_start);
-}
-
-/* Once, where the image stays: nothing that has run so far has variables there. */
-static void zero_bss(uint64_t base)
-{
-	memset((void *)image_here(base, __bss_start), 0, (size_t)(__bss_end - __bss_start));
+	memcpy((void *)((uint64_t)index + distance), index, index_bytes);
+	relocate_image(base, distance);
 }
 
 /* Set the canary of the copy at base, hand over what is known, and go on there. */
-static void __attribute__((noreturn)) enter(uint64_t base)
+static void __attribute__((noreturn))
+enter(struct boot_info *info, uint64_t base, uint64_t distance)
 {
 	const uint8_t *canary = seed("rng-seed", 8);
-	uintptr_t *guard = (uintptr_t *)image_here(base, &__stack_chk_guard);
-	struct boot_info *there = (struct boot_info *)image_here(base, &boot_info);
+	uint64_t *guard = (uint64_t *)((uint64_t)&__stack_chk_guard + distance);
 
 	if (canary) {
 		memcpy(guard, canary, sizeof(*guard));
-		boot_info.seed_used_bytes = MAX(boot_info.seed_used_bytes, (uint8_t)8);
+		info->seed_used_bytes = MAX(info->seed_used_bytes, (uint8_t)8);
 	} else {
 		*guard = sysreg_read(cntpct_el0) * UINT64_C(0x9e3779b97f4a7c15); /* best effort */
 	}
-	if (there != &boot_info)
-		*there = boot_info;
+	memmove((void *)((uint64_t)info + distance), info, sizeof(*info));
 	dcache_clean((void *)base, (size_t)(__text_end - __image_start));
-	mmu_enter(boot_info.root, image_here(base, kernel_main), image_here(base, __boot_stack_top),
-	          base - (uint64_t)__image_start);
+	mmu_enter(info->root, (uint64_t)kernel_main + distance,
+	          (uint64_t)__boot_stack_top + distance, distance);
 }
 
 void place_image(void)
 {
 	struct boot_info *info = &boot_info;
-	uint64_t here = (uint64_t)__image_start, base;
+	uint64_t here = (uint64_t)__image_start, base, distance;
 
 	info->stayed = info->memory_error = NULL;
 	info->seed_used_bytes = 0;
@@ -242,10 +232,12 @@ void place_image(void)
 		boot_stop(STOP_TREE_BROKEN);
 	find_ram(info);
 	base = choose(info, here);
-	if (base != here)
-		copy_image(base);
-	zero_bss(base);
-	build_tables(info, base);
+	distance = base - here;
+	if (distance)
+		copy_image(base, distance);
+	/* Once, where the image stays: nothing that has run so far has variables there. */
+	memset((void *)((uint64_t)__bss_start + distance), 0, (size_t)(__bss_end - __bss_start));
+	build_tables(info, base, distance);
 	ram_remove(&info->free, base, base + image_bytes());
-	enter(base);
+	enter(info, base, distance);
 }

@@ -89,7 +89,7 @@ static void test_places(void **state)
 		uint64_t bytes =
 		    PAGE * (uint64_t)(1 + random() % 20) - (uint64_t)(random() % 2) * 100;
 		uint64_t limit = random() % 2 ? UINT64_MAX : PAGE * (uint64_t)(random() % PAGES);
-		uint64_t wanted = 0;
+		uint64_t wanted = 0, index;
 
 		random_operation(&m);
 		for (uint64_t p = 0; p < PAGES; p++) {
@@ -98,11 +98,13 @@ static void test_places(void **state)
 			while (q < PAGES && q <= last && model[q])
 				q++;
 			if (q > last && p * PAGE + bytes <= limit) {
-				assert_int_equal(ram_place(&m, bytes, limit, wanted), p * PAGE);
-				wanted++;
+				index = wanted++;
+				assert_int_equal(ram_place(&m, bytes, limit, &index), p * PAGE);
 			}
 		}
-		assert_int_equal(ram_places(&m, bytes, limit), wanted);
+		index = UINT64_MAX;
+		assert_int_equal(ram_place(&m, bytes, limit, &index), 0);
+		assert_int_equal(index, UINT64_MAX - wanted);
 	}
 }
 

@@ -23,12 +23,6 @@ static inline uint64_t image_bytes(void)
 	return (uint64_t)(__image_end - __image_start);
 }
 
-/* Where `here`, a part of this copy of the image, is in a copy at base. */
-static inline uint64_t image_here(uint64_t base, const void *here)
-{
-	return base + (uint64_t)((const char *)here - __image_start);
-}
-
 /* Where `constant`, read-only data, is in the Image file, where it comes right behind the text. */
 static inline uint32_t image_file_offset(const void *constant)
 {

@@ -56,34 +56,24 @@ struct pagetable {
 };
 
 /*
- * Rules for all three changes below.
+ * Rules for both changes below.
  *
- * va, pa, bytes  multiples of PAGE_BYTES, all below PAGETABLE_VA_END (pa: 2^48); bytes 0 does
- *nothing Live tables    the caller masks interrupts. An entry that was valid goes through
- *replace_live, so what it maps (the whole block, if one must be split) is gone for a moment: not
- *for the code that runs, its stack, or the tables. After an entry that was not valid no TLB
- *maintenance is due, only DSB ISHST and ISB by the caller, once. On an error    every translation
- *is as it was Returns        0; -EINVAL alignment, range, unknown attributes; -ENOMEM no table; and
- *as said
+ * va, bytes      multiples of PAGE_BYTES, all below PAGETABLE_VA_END; bytes 0 does nothing
+ * Live tables    the caller masks interrupts. An entry that was valid goes through replace_live, so
+ *                what it maps (the whole block, if one must be split) is gone for a moment: not for
+ *                the code that runs, its stack, or the tables. After an entry that was not valid no
+ *                TLB maintenance is due, only DSB ISHST and ISB by the caller, once.
+ * On an error    every translation is as it was
+ * Returns        0; -EINVAL alignment, range, unknown attributes; -ENOMEM no table; and as said
  */
 
 /*
- * Map with the largest blocks that alignment and size allow. All of the range must be unmapped
+ * Map 1:1 with the largest blocks that alignment and size allow. All of the range must be unmapped
  * (-EEXIST). Page 0 is refused (-EINVAL): NULL faults, always.
  */
-int pagetable_map(struct pagetable *pt, uint64_t va, uint64_t pa, uint64_t bytes,
-                  enum pagetable_attrs attrs);
-/* Unmap; blocks that reach beyond the range are split. All of it must be mapped (-ENOENT). */
-int pagetable_unmap(struct pagetable *pt, uint64_t va, uint64_t bytes);
-/* Change attributes; blocks that reach beyond are split. All of it must be mapped (-ENOENT). */
-int pagetable_protect(struct pagetable *pt, uint64_t va, uint64_t bytes,
-                      enum pagetable_attrs attrs);
-
-/*
- * Have the range, mapped or not, translated by 4 KiB entries where it is mapped, so that later
- * changes of single pages split nothing (stack zones). What it maps stays the same.
- */
-int pagetable_split(struct pagetable *pt, uint64_t va, uint64_t bytes);
+int pagetable_map(struct pagetable *pt, uint64_t va, uint64_t bytes, enum pagetable_attrs attrs);
+/* Unmap one page; the block that it is in is split. It must be mapped (-ENOENT). */
+int pagetable_unmap(struct pagetable *pt, uint64_t va);
 
 /*
  * Visit every leaf in order of address: va, bytes (1 GiB, 2 MiB, 4 KiB) and the raw descriptor.

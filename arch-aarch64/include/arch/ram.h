@@ -19,9 +19,10 @@ struct ram_map {
 int ram_add(struct ram_map *m, uint64_t start, uint64_t end);
 /* Take [start, end) away, grown to whole pages. 0, or -E2BIG. */
 int ram_remove(struct ram_map *m, uint64_t start, uint64_t end);
-/* In how many page-aligned places `bytes` fit below limit_pa. */
-uint64_t ram_places(const struct ram_map *m, uint64_t bytes, uint64_t limit_pa);
-/* The index-th of those places; index < ram_places(). */
-uint64_t ram_place(const struct ram_map *m, uint64_t bytes, uint64_t limit_pa, uint64_t index);
+/*
+ * The *index-th of the page-aligned places where `bytes` fit below limit_pa. Where there are no more than
+ * that: 0, and *index is less by how many there are.
+ */
+uint64_t ram_place(const struct ram_map *m, uint64_t bytes, uint64_t limit_pa, uint64_t *index);
 
 #endif
