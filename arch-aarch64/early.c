@@ -10,6 +10,7 @@
  * before its first write (the boot protocol has only the file's bytes cleaned to the point of
  * coherency, not invalidated). With the MMU off no new line can be allocated for them.
  */
+#include <stddef.h>
 #include <arch/boot.h>
 #include <arch/cache.h>
 #include <arch/image.h>
@@ -18,8 +19,7 @@
 #include <pith/page.h>
 
 #define FDT_MAGIC     0xd00dfeedu
-#define FDT_BYTES_MAX 0x200000u          /* booting.rst: "must not exceed 2 megabytes" */
-#define LEVEL3_BYTES  UINT64_C(0x200000) /* what a table of level 3 maps */
+#define FDT_BYTES_MAX 0x200000u /* booting.rst: "must not exceed 2 megabytes" */
 
 struct boot_info boot_info __attribute__((section(".handover")));
 uint32_t boot_stop_reason __attribute__((section(".data")));
@@ -95,39 +95,17 @@ static void spread_image(void)
 	zero(rodata, (uint64_t)__text_end);
 }
 
-static uint64_t *new_table(void)
+void *early_table(void *ctx)
 {
-	uint64_t table = boot_info.table_next, end = table + PAGE_BYTES;
+	struct boot_info *info = ctx;
+	uint64_t table = info->table_next;
 
-	if (end > (uint64_t)__tables_end)
-		boot_stop(STOP_TABLES);
-	boot_info.table_next = end;
+	if (table >= (uint64_t)__tables_end)
+		return NULL;
+	info->table_next = table + PAGE_BYTES;
 	dcache_clean_invalidate((void *)table, PAGE_BYTES);
-	zero(table, end);
-	return (uint64_t *)table;
-}
-
-static uint64_t *next_level(uint64_t *entry)
-{
-	if (!*entry)
-		*entry = (uint64_t)new_table() | PTE_TABLE | PTE_VALID;
-	return (uint64_t *)(*entry & PTE_ADDRESS);
-}
-
-void early_map(uint64_t root, uint64_t start, uint64_t end, uint64_t attributes)
-{
-	uint64_t a = ALIGN_DOWN(start, PAGE_BYTES);
-
-	while (a < end) {
-		uint64_t *level2 = next_level((uint64_t *)root + (a >> 30));
-		uint64_t *level3 = next_level(level2 + ((a >> 21) & 511));
-		uint64_t table_end = MIN(ALIGN_DOWN(a, LEVEL3_BYTES) + LEVEL3_BYTES, end);
-		volatile uint64_t *entry = level3 + ((a >> 12) & 511);
-
-#pragma GCC unroll 4
-		for (; a < table_end; a += PAGE_BYTES)
-			*entry++ = a | attributes;
-	}
+	zero(table, info->table_next);
+	return (void *)table;
 }
 
 static uint32_t big_endian32(const volatile uint32_t *p)
@@ -153,28 +131,31 @@ static uint32_t check_tree(uint64_t dtb, uint64_t image, uint64_t image_end)
 
 uint64_t early_main(uint64_t base, uint64_t dtb, uint64_t entry_el)
 {
-	uint64_t root;
-	uint32_t tree_bytes;
+	struct boot_info *info = &boot_info;
+	struct pagetable pt = {.alloc_table = early_table, .ctx = info};
+	uint64_t text_end = (uint64_t)__text_end, rodata_end = (uint64_t)__rodata_end;
+	uint64_t end = base + image_bytes(), tree = ALIGN_DOWN(dtb, PAGE_BYTES);
 
-	dcache_clean_invalidate(&boot_info, sizeof(boot_info));
-	if (base % PAGE_BYTES || base + image_bytes() > PAGETABLE_VA_END)
+	dcache_clean_invalidate(info, sizeof(*info));
+	if (base % PAGE_BYTES || end > PAGETABLE_VA_END)
 		boot_stop(STOP_NO_ROOM);
-	tree_bytes = check_tree(dtb, base, base + image_bytes());
+	info->dtb_bytes = check_tree(dtb, base, end);
 	spread_image();
 	relocate_image(base, base);
 
-	boot_info.dtb = dtb;
-	boot_info.dtb_bytes = tree_bytes;
-	boot_info.entry_el = (uint32_t)entry_el;
-	boot_info.loaded_at = base;
-	boot_info.table_next = (uint64_t)__tables_start;
-	root = (uint64_t)new_table();
-	early_map(root, base, (uint64_t)__text_end, EARLY_RX);
-	early_map(root, (uint64_t)__text_end, (uint64_t)__rodata_end, EARLY_RO);
-	early_map(root, (uint64_t)__rodata_end, base + image_bytes(), EARLY_RW);
-	early_map(root, dtb, dtb + tree_bytes, EARLY_RO);
+	info->dtb = dtb;
+	info->entry_el = (uint32_t)entry_el;
+	info->loaded_at = base;
+	info->table_next = (uint64_t)__tables_start;
+	pt.root = early_table(info);
+	if (pagetable_map(&pt, base, text_end - base, PT_NORMAL_RX) ||
+	    pagetable_map(&pt, text_end, rodata_end - text_end, PT_NORMAL_RO) ||
+	    pagetable_map(&pt, rodata_end, end - rodata_end, PT_NORMAL_RW) ||
+	    pagetable_map(&pt, tree, ALIGN_UP(dtb + info->dtb_bytes, PAGE_BYTES) - tree,
+	                  PT_NORMAL_RO))
+		boot_stop(STOP_TABLES);
 	dsb_sy();
-	return root;
+	return (uint64_t)pt.root;
 }
 
 #ifdef EARLYCON

@@ -6,6 +6,6 @@ obj-y += arch-aarch64/head.o arch-aarch64/early.o arch-aarch64/vectors.o arch-aa
 obj-y += arch-aarch64/mmu.o arch-aarch64/exception.o
 
 # With the MMU off all memory is Device: nothing unaligned, no SIMD, no calls into libc.
-$(obj)/arch-aarch64/early.o: flags := -mstrict-align -mgeneral-regs-only -fno-stack-protector \
-	-fno-tree-loop-distribute-patterns $(if $(EARLYCON),-DEARLYCON=$(EARLYCON))
+$(obj)/arch-aarch64/early.o $(obj)/arch-aarch64/pagetable.o: flags := -mstrict-align -mgeneral-regs-only \
+	-fno-stack-protector -fno-tree-loop-distribute-patterns $(if $(EARLYCON),-DEARLYCON=$(EARLYCON))
 $(obj)/arch-aarch64/head.o: flags := $(if $(EARLYCON),-DEARLYCON)

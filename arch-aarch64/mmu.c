@@ -2,6 +2,7 @@
 /* The live translation tables: device registers and guard pages come and go. */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <arch/boot.h>
 #include <arch/image.h>
 #include <arch/mmu.h>
@@ -43,13 +44,13 @@ static void replace_live(void *ctx, uint64_t *entry, uint64_t value, uint64_t va
 static void *new_table(void *ctx)
 {
 	struct boot_info *info = ctx;
-	uint64_t table = info->table_next;
+	void *table = (void *)info->table_next;
 
-	if (table < info->tables_end) {
+	if (info->table_next < info->tables_end)
 		info->table_next += PAGE_BYTES;
-		return (void *)table;
-	}
-	return page_alloc(1, PAGE_BYTES, UINT64_MAX);
+	else
+		table = page_alloc(1, PAGE_BYTES, UINT64_MAX);
+	return table ? memset(table, 0, PAGE_BYTES) : NULL;
 }
 
 static struct pagetable live = {

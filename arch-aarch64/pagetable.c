@@ -3,10 +3,10 @@
  * Translation tables as data (arch/pagetable.h).
  *
  * Everything is find(), which follows the tables to what is in the way of an address, and puts something
- * else there: leaves or a table into a hole, a table of smaller leaves in place of a leaf.
+ * else there: leaves or a table into a hole, a table of smaller leaves in place of a leaf. Runs with the
+ * MMU off, too (early.c).
  */
 #include <errno.h>
-#include <string.h>
 #include <arch/pagetable.h>
 #include <pith/compiler.h>
 #include <pith/page.h>
@@ -85,12 +85,8 @@ static int add_table(struct pagetable *pt, struct found f, uint64_t va)
 
 	if (!table)
 		return -ENOMEM;
-	if (*f.entry & PTE_VALID) {
-		for (unsigned int i = 0; i < ENTRIES; i++)
-			table[i] = leaf(*f.entry + i * size, 0, f.shift - LEVEL_BITS);
-	} else {
-		memset(table, 0, PAGE_BYTES);
-	}
+	for (unsigned int i = 0; i < ENTRIES && (*f.entry & PTE_VALID); i++)
+		table[i] = leaf(*f.entry + i * size, 0, f.shift - LEVEL_BITS);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	set(pt, f.entry, (uint64_t)(uintptr_t)table | PTE_VALID | PTE_TABLE, va);
 	return 0;

@@ -120,7 +120,7 @@ static void *final_table(void *ctx)
 	if (table >= info->tables_end)
 		return NULL;
 	info->table_next += PAGE_BYTES;
-	return (void *)table;
+	return memset((void *)table, 0, PAGE_BYTES);
 }
 
 static void map(struct pagetable *pt, uint64_t start, uint64_t end, enum pagetable_attrs attrs)
@@ -171,9 +171,8 @@ static void build_tables(struct boot_info *info, uint64_t base, uint64_t distanc
 		info->table_next = (uint64_t)__tables_start + distance;
 	info->tables_start = info->table_next;
 	info->tables_end = (uint64_t)__tables_end + distance;
-	info->root = (uint64_t)final_table(info);
-	memset((void *)info->root, 0, PAGE_BYTES);
-	pt.root = (uint64_t *)info->root;
+	pt.root = final_table(info);
+	info->root = (uint64_t)pt.root;
 	map_image(&pt, distance);
 	/* The tree, should it be outside of what it calls memory itself. */
 	if (ram_add(&rest, ALIGN_DOWN(info->dtb, PAGE_BYTES),
@@ -193,9 +192,11 @@ static void copy_image(uint64_t base, uint64_t distance)
 {
 	size_t index_bytes;
 	const void *index = dt_index_start(&index_bytes);
-	uint64_t early_root = sysreg_read(ttbr0_el1);
+	struct pagetable early = {.root = (uint64_t *)sysreg_read(ttbr0_el1),
+	                          .alloc_table = early_table,
+	                          .ctx = &boot_info};
 
-	early_map(early_root, base, base + image_bytes(), EARLY_RW);
+	map(&early, base, base + image_bytes(), PT_NORMAL_RW);
 	__asm__ volatile("dsb ishst\n\tisb" ::: "memory"); /* new entries before their first use */
 	memcpy((void *)base, __image_start, (size_t)(__data_end - __image_start));
 	memcpy((void *)((uint64_t)index + distance), index, index_bytes);

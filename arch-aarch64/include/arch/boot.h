@@ -86,13 +86,8 @@ extern struct boot_info boot_info;
  */
 uint64_t early_main(uint64_t base, uint64_t dtb, uint64_t entry_el);
 
-/* Descriptors of 4 KiB pages for early_map; the same attributes as pagetable.h's. */
-#define EARLY_PAGE (PTE_VALID | PTE_TABLE | PTE_ATTRINDX(1) | PTE_SH_INNER | PTE_AF)
-#define EARLY_RX   (EARLY_PAGE | PTE_AP_READ_ONLY)
-#define EARLY_RO   (EARLY_PAGE | PTE_AP_READ_ONLY | PTE_PXN | PTE_UXN)
-#define EARLY_RW   (EARLY_PAGE | PTE_PXN | PTE_UXN)
-/* Add pages to the early tables, 1:1. MMU on or off; a DSB and ISB are due after. */
-void early_map(uint64_t root, uint64_t start, uint64_t end, uint64_t attributes);
+/* A zeroed page for one more of the early tables (struct pagetable.alloc_table). MMU on or off. */
+void *early_table(void *boot_info);
 
 /* mmu_enter (head.S): put tables to work, go on at entry with stack sp. Does not return. */
 void mmu_enter(uint64_t root, uint64_t entry, uint64_t sp, uint64_t moved_bytes)

@@ -43,8 +43,7 @@ enum pagetable_attrs {
 
 struct pagetable {
 	uint64_t *root; /* PAGE_BYTES, page-aligned, zeroed by the owner */
-	/* A page-aligned page of RAM for one more table (any contents), or NULL. Never given back.
-	 */
+	/* A zeroed page for one more table, or NULL. Never given back. */
 	void *(*alloc_table)(void *ctx);
 	/*
 	 * Once the tables are live: change an entry that was valid, by break-before-make (D8.14:
