@@ -68,6 +68,13 @@ static inline struct port *port_of(const struct netif *netif)
 }
 /* Our name of an interface, "lo" or the device's. */
 const char *netif_label(const struct netif *netif);
+/* How many bytes there are in front of p's, where they are. */
+static inline size_t pbuf_headroom(const struct pbuf *p)
+{
+	bool contiguous = p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS;
+
+	return contiguous ? (size_t)((char *)p->payload - (char *)(p + 1)) : 0;
+}
 /* Deliver packets to ourselves. Under the lock. */
 void ports_loop(void);
 extern struct ip_config ip_config;

@@ -255,11 +255,17 @@ static err_t transmit_copy(struct netif *netif, struct pbuf *p)
 	return err;
 }
 
+/* In front of what is nobody else's, no other device's either. */
+static uint8_t headroom(const struct pbuf *p)
+{
+	return (uint8_t)(p->ref == 1 ? LWIP_MIN(pbuf_headroom(p), UINT8_MAX) : 0);
+}
+
 /* netif->linkoutput: a whole Ethernet frame. */
 static err_t transmit(struct netif *netif, struct pbuf *p)
 {
 	struct netdev_frag frags[NETDEV_MAX_FRAGS];
-	struct netdev_tx tx = {.frags = frags, .cookie = p};
+	struct netdev_tx tx = {.frags = frags, .cookie = p, .headroom_bytes = headroom(p)};
 	struct port *port = port_of(netif);
 	int r;
 

@@ -101,13 +101,6 @@ bool shortcut_input(struct pbuf *p, struct netif *netif)
 	return true;
 }
 
-/* Can p's bytes be preceded by so many of headers, where they are? */
-static bool has_room(const struct pbuf *p, unsigned int bytes)
-{
-	return (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) &&
-	       (size_t)((char *)p->payload - (char *)(p + 1)) >= bytes;
-}
-
 /* p behind so many bytes of headers: where they begin. */
 static void *add_headers(struct pbuf *p, unsigned int bytes)
 {
@@ -129,7 +122,7 @@ err_t shortcut_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
 {
 	const struct eth_addr *neighbour = arp_neighbour(netif, to);
 
-	if (!neighbour || !has_room(p, SIZEOF_ETH_HDR))
+	if (!neighbour || pbuf_headroom(p) < SIZEOF_ETH_HDR)
 		return etharp_output(netif, p, to);
 	fill_ethernet(add_headers(p, SIZEOF_ETH_HDR), netif, neighbour);
 	return netif->linkoutput(netif, p);
@@ -142,7 +135,7 @@ int8_t shortcut_ip4_output(struct pbuf *p, const ip4_addr_t *from, const ip4_add
 	const struct eth_addr *neighbour = port_of(netif) && fits ? arp_neighbour(netif, to) : NULL;
 	struct ip_hdr *ip;
 
-	if (!neighbour || !has_room(p, HEADERS) || from->addr == 0 ||
+	if (!neighbour || pbuf_headroom(p) < HEADERS || from->addr == 0 ||
 	    to->addr == netif_ip4_addr(netif)->addr)
 		return ip4_output_if(p, from, to, ttl, tos, proto, netif);
 	fill_ethernet(add_headers(p, HEADERS), netif, neighbour);
