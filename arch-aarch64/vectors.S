@@ -170,7 +170,7 @@ irq_go_on:
 	adrp	x0, thread_switch_pending
 	ldrb	w0, [x0, :lo12:thread_switch_pending]
 	cbz	w0, 1f
-	bl	thread_preempt
+	bl	thread_switch
 1:	ldp	q0, q1, [sp, #208]
 	ldp	q2, q3, [sp, #240]
 	ldp	q4, q5, [sp, #272]

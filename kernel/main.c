@@ -81,7 +81,7 @@ static void greet(void)
 		     boot_info.stayed);
 }
 
-static void *main_thread(void *arg)
+static void main_thread(void *arg)
 {
 	(void)arg;
 	drivers_probe(DRV_DEVICE);

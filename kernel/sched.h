@@ -44,8 +44,10 @@ extern char __tdata_start[], __tdata_end[], __tbss_end[];
 
 /* Make the boot context a thread (idle, later); before anything takes a mutex. */
 void threads_init(void);
-/* Thread "main", on the stack that is part of the image. */
-struct thread *thread_create_main(void *(*entry)(void *arg));
+/* Thread "main", on the stack that is part of the image. Its entry does not return. */
+void thread_create_main(void (*entry)(void *arg));
+/* Leave the CPU to the best ready thread, if only for its turn; interrupts masked. */
+void thread_switch(void);
 /* What the boot context does for the rest of its life: wait for interrupts. */
 void thread_idle(void) __attribute__((noreturn));
 /* Whose guard page is this? For the report of a stack overflow; interrupts masked. */

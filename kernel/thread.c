@@ -3,7 +3,7 @@
  * The scheduler: preemptive threads, fixed priorities, round robin among equals, no periodic tick;
  * and mutexes with priority inheritance, condition variables, semaphores on top of wait queues.
  *
- * All state is guarded by irq_save(). A thread stops in exactly one place, switch_to(), always with
+ * All state is guarded by irq_save(). A thread stops in exactly one place, thread_switch(), always with
  * interrupts masked; its own mask comes back with its own irq_restore() or exception return. So a
  * wake-up inside a masked section never takes the CPU away there: it sets thread_switch_pending,
  * and the switch comes with the irq_restore() that ends the section, or at the end of the
@@ -37,8 +37,11 @@ static struct list dead_threads = LIST_INIT(dead_threads); /* detached, stack st
 static struct thread boot_thread;                          /* kernel_main's context, later idle */
 static struct timer slice_timer;
 static uint64_t switched_ns;
-static bool idle_on_loan; /* a waiting thread's stack is where we wait for interrupts */
+static void (*bury_dead)(void); /* bury(), once there is a thread that may end */
+static bool idle_on_loan;       /* a waiting thread's stack is where we wait for interrupts */
 bool thread_switch_pending;
+
+extern inline void irq_restore(unsigned long daif);
 
 struct thread *thread_current(void)
 {
@@ -85,7 +88,7 @@ static void slice_expired(struct timer *timer)
 }
 
 /* The running thread stops, for whatever reason: charge it what it ran. */
-static struct thread *charge_current(void)
+static inline struct thread *charge_current(void)
 {
 	struct thread *t = thread_current();
 	uint64_t now_ns = time_now_ns(), ran_ns = now_ns - switched_ns;
@@ -97,7 +100,7 @@ static struct thread *charge_current(void)
 }
 
 /* Does somebody deserve the CPU more than the running thread? Then soon. */
-static void check_switch(void)
+static NOINLINE void check_switch(void)
 {
 	struct thread *now = thread_current();
 	int top = top_priority();
@@ -110,7 +113,7 @@ static void check_switch(void)
 		start_slice(now);
 }
 
-static void make_ready(struct thread *t)
+static NOINLINE void make_ready(struct thread *t)
 {
 	t->slice_left_ns = THREAD_SLICE_NS; /* it waited: a new turn */
 	enqueue(t, false);
@@ -132,8 +135,6 @@ static void idle_here(void)
 {
 	uint64_t now_ns;
 
-	if (slice_timer.armed)
-		timer_cancel(&slice_timer);
 	idle_on_loan = true;
 	while (!run_mask) {
 		wait_for_interrupt();
@@ -145,16 +146,33 @@ static void idle_here(void)
 	switched_ns = now_ns;
 }
 
-/*
- * Leave the CPU to the best ready thread. The caller has charged the running one, and put it where it
- * belongs.
- */
-static void switch_to_best(void)
+/* Preempted by a better one, it keeps its turn among its equals; with its slice at an end, it does not. */
+static inline void put_back(struct thread *t)
 {
-	struct thread *old = thread_current();
+	bool slice_left = t->slice_left_ns > 0;
+
+	t->state = THREAD_READY;
+	if (t == &boot_thread)
+		return; /* always ready, and in no queue */
+	if (!slice_left)
+		t->slice_left_ns = THREAD_SLICE_NS;
+	enqueue(t, slice_left);
+}
+
+/*
+ * Leave the CPU to the best ready thread. The running one has been put where it belongs, unless it is
+ * still ready. The exception vectors call this, too.
+ */
+NOINLINE void thread_switch(void)
+{
+	struct thread *old = charge_current();
 	struct thread *t = &boot_thread;
 
 	thread_switch_pending = false;
+	if (slice_timer.armed)
+		timer_cancel(&slice_timer);
+	if (old->state == THREAD_RUNNING)
+		put_back(old);
 	/* Threads that have ended are for the idle thread to bury. */
 	if (!run_mask && old->state == THREAD_WAITING && list_empty(&dead_threads))
 		idle_here();
@@ -162,44 +180,26 @@ static void switch_to_best(void)
 		t = container_of(run_queue[top_priority()].next, struct thread, link);
 		dequeue(t);
 	}
-	if (old == &boot_thread)
-		old->state = THREAD_READY; /* always, and in no queue */
 	t->state = THREAD_RUNNING;
-	if (slice_timer.armed)
-		timer_cancel(&slice_timer);
 	if (t != &boot_thread && (run_mask >> t->priority & 1))
 		start_slice(t);
 	if (t != old)
 		thread_context_switch(&old->sp, t->sp, t->tls, t);
 }
 
-/* Not inlined into each irq_restore() of this file: there it would cost registers and stack. */
-__attribute__((noinline)) void thread_preempt(void)
+NOINLINE void thread_switch_restore(unsigned long daif)
 {
-	struct thread *t = charge_current();
-
-	if (t != &boot_thread) {
-		bool slice_left = t->slice_left_ns > 0;
-
-		/* Preempted by a better one, it keeps its turn among its equals. */
-		if (!slice_left)
-			t->slice_left_ns = THREAD_SLICE_NS;
-		enqueue(t, slice_left);
-	}
-	switch_to_best();
+	thread_switch();
+	irq_restore_quiet(daif);
 }
 
+/* As if its slice had just ended. */
 void thread_yield(void)
 {
 	unsigned long flags = irq_save();
-	struct thread *t = charge_current();
 
-	if (t != &boot_thread) {
-		t->slice_left_ns = THREAD_SLICE_NS;
-		enqueue(t, false);
-	}
-	switch_to_best();
-	irq_restore(flags);
+	thread_current()->slice_left_ns = 0;
+	thread_switch_restore(flags);
 }
 
 /* --- Wait queues ------------------------------------------------------------------------- */
@@ -209,7 +209,7 @@ void waitq_init(struct waitq *q)
 	list_init(&q->waiters);
 }
 
-static void insert_by_priority(struct waitq *q, struct thread *t)
+static NOINLINE void insert_by_priority(struct waitq *q, struct thread *t)
 {
 	struct list *pos = q->waiters.prev;
 
@@ -225,12 +225,27 @@ static int highest_waiter(const struct waitq *q)
 	           : container_of(q->waiters.next, struct thread, link)->priority;
 }
 
+static NOINLINE COLD void change_priority(struct thread *t, int priority)
+{
+	if (t->state == THREAD_READY) {
+		dequeue(t);
+		t->priority = priority;
+		enqueue(t, false);
+		return;
+	}
+	t->priority = priority;
+	if (t->state == THREAD_WAITING) {
+		list_remove(&t->link);
+		insert_by_priority(t->waiting_on, t);
+	}
+}
+
 /*
  * Give t the priority that it should have, its own or that of the most urgent thread waiting for
  * one of its mutexes, and go on with the thread that t itself waits for. A cycle of owners is a
  * deadlock already: priorities in it only rise, so the walk ends.
  */
-static void update_priority(struct thread *t)
+static NOINLINE void update_priority(struct thread *t)
 {
 	while (t) {
 		int priority = t->base_priority;
@@ -243,19 +258,15 @@ static void update_priority(struct thread *t)
 		}
 		if (priority == t->priority)
 			return;
-		if (t->state == THREAD_READY) {
-			dequeue(t);
-			t->priority = priority;
-			enqueue(t, false);
-		} else {
-			t->priority = priority;
-			if (t->state == THREAD_WAITING) {
-				list_remove(&t->link);
-				insert_by_priority(t->waiting_on, t);
-			}
-		}
+		change_priority(t, priority);
 		t = blocked_on ? blocked_on->owner : NULL;
 	}
+}
+
+static NOINLINE void wake(struct thread *t)
+{
+	list_remove(&t->link);
+	make_ready(t);
 }
 
 static void wait_expired(struct timer *timer)
@@ -265,9 +276,8 @@ static void wait_expired(struct timer *timer)
 	/* Woken just before and not yet run: that stands (it may have been handed a mutex). */
 	if (t->state != THREAD_WAITING)
 		return;
-	list_remove(&t->link);
 	t->wait_result = -ETIMEDOUT;
-	make_ready(t);
+	wake(t);
 }
 
 bool thread_may_block(void)
@@ -284,7 +294,6 @@ int waitq_wait(struct waitq *q, uint64_t deadline_ns)
 	assert(thread_may_block());
 	if (deadline_ns != TIME_FOREVER && deadline_ns <= time_now_ns())
 		return -ETIMEDOUT;
-	charge_current();
 	insert_by_priority(q, t);
 	t->state = THREAD_WAITING;
 	t->waiting_on = q;
@@ -293,20 +302,14 @@ int waitq_wait(struct waitq *q, uint64_t deadline_ns)
 		update_priority(t->blocked_on->owner); /* it inherits */
 	if (deadline_ns != TIME_FOREVER)
 		timer_arm(&t->timeout, deadline_ns);
-	switch_to_best();
+	thread_switch();
 	t->waiting_on = NULL;
 	if (deadline_ns != TIME_FOREVER)
 		timer_cancel(&t->timeout);
 	return t->wait_result;
 }
 
-static void wake(struct thread *t)
-{
-	list_remove(&t->link);
-	make_ready(t);
-}
-
-int waitq_wake_one(struct waitq *q)
+NOINLINE int waitq_wake_one(struct waitq *q)
 {
 	unsigned long flags = irq_save();
 	bool any = !list_empty(&q->waiters);
@@ -330,7 +333,7 @@ int waitq_wake_all(struct waitq *q)
 
 /* --- Priorities --------------------------------------------------------------------------- */
 
-void thread_set_priority(struct thread *t, int priority)
+COLD void thread_set_priority(struct thread *t, int priority)
 {
 	unsigned long flags = irq_save();
 
@@ -360,8 +363,8 @@ bool mutex_held(const struct mutex *m)
 	return m->owner == thread_current();
 }
 
-/* Wait for m's owner to hand it over. Interrupts masked. Not inlined: the exception. */
-static __attribute__((noinline)) int wait_for_owner(struct mutex *m, uint64_t deadline_ns)
+/* Wait for m's owner to hand it over. Interrupts masked. */
+static int wait_for_owner(struct mutex *m, uint64_t deadline_ns)
 {
 	struct thread *t = thread_current();
 	int result;
@@ -391,15 +394,15 @@ int mutex_trylock(struct mutex *m)
 	return taken ? 0 : -EBUSY;
 }
 
-int mutex_lock_until(struct mutex *m, uint64_t deadline_ns)
+NOINLINE int mutex_lock_until(struct mutex *m, uint64_t deadline_ns)
 {
-	unsigned long flags;
-	int result;
+	unsigned long flags = irq_save();
+	int result = 0;
 
-	if (mutex_trylock(m) == 0)
-		return 0;
-	flags = irq_save();
-	result = m->owner ? wait_for_owner(m, deadline_ns) : mutex_trylock(m);
+	if (m->owner)
+		result = wait_for_owner(m, deadline_ns);
+	else
+		m->owner = thread_current();
 	irq_restore(flags);
 	return result;
 }
@@ -411,21 +414,20 @@ void mutex_lock(struct mutex *m)
 }
 
 /* Hand m over to its first waiter, so that nobody less urgent can slip in before. */
-static __attribute__((noinline)) void hand_over(struct mutex *m, unsigned long flags)
+static NOINLINE void hand_over(struct mutex *m, unsigned long flags)
 {
 	struct thread *next = container_of(m->waiters.waiters.next, struct thread, link);
 
 	list_remove(&m->owned);
+	update_priority(thread_current());
 	m->owner = next;
-	list_remove(&next->link);
+	wake(next);
 	if (!list_empty(&m->waiters.waiters))
 		list_add_tail(&next->held, &m->owned);
-	update_priority(thread_current());
-	make_ready(next);
 	irq_restore(flags);
 }
 
-void mutex_unlock(struct mutex *m)
+NOINLINE void mutex_unlock(struct mutex *m)
 {
 	unsigned long flags = irq_save();
 
@@ -518,7 +520,7 @@ static void tls_init(char *tls)
 	memcpy(tls + tls_header_bytes(), __tdata_start, data_bytes);
 }
 
-static void paint(struct thread *t, char *low, char *top)
+static NOINLINE void paint(struct thread *t, char *low, char *top)
 {
 	t->stack_low = low;
 	t->stack_top = top;
@@ -527,7 +529,7 @@ static void paint(struct thread *t, char *low, char *top)
 		*(uint64_t *)p = PAINT;
 }
 
-static size_t stack_used_max(const struct thread *t)
+static COLD size_t stack_used_max(const struct thread *t)
 {
 	const char *p = t->stack_low;
 
@@ -536,9 +538,9 @@ static size_t stack_used_max(const struct thread *t)
 	return (size_t)(t->stack_top - p);
 }
 
-static void init_thread(struct thread *t, const char *name, int priority)
+static COLD void init_thread(struct thread *t, const char *name, int priority)
 {
-	strncpy(t->name, name, sizeof(t->name) - 1);
+	memcpy(t->name, name, MIN(strlen(name), sizeof(t->name) - 1));
 	t->base_priority = t->priority = priority;
 	t->timeout.expired = wait_expired;
 	list_init(&t->link);
@@ -547,7 +549,7 @@ static void init_thread(struct thread *t, const char *name, int priority)
 	list_add_head(&all_threads, &t->all);
 }
 
-void threads_init(void)
+COLD void threads_init(void)
 {
 	char *here = __builtin_frame_address(0);
 
@@ -569,28 +571,30 @@ static void thread_main(void *arg)
 }
 
 /* Top of the stack downwards: TLS, struct thread, then the stack itself. */
-static struct thread *build(const char *name, int priority, char *low, char *top,
-                            void *(*entry)(void *), void *arg)
+static COLD struct thread *build(char *low, char *top)
 {
 	char *tls = (char *)ALIGN_DOWN((uintptr_t)top - tls_bytes(), (uintptr_t)TLS_ALIGN);
 	struct thread *t = (struct thread *)ALIGN_DOWN((uintptr_t)tls - sizeof(*t), (uintptr_t)64);
-	unsigned long flags;
 
 	memset(t, 0, sizeof(*t));
 	tls_init(tls);
 	t->tls = (uint64_t)tls;
-	t->entry = entry;
-	t->arg = arg;
 	paint(t, low, (char *)t);
-	t->sp = thread_stack_init((uint64_t)t, thread_main, t);
+	return t;
+}
+
+static COLD void start(struct thread *t, const char *name, int priority, void (*first)(void *))
+{
+	unsigned long flags;
+
+	t->sp = thread_stack_init((uint64_t)t, first, t);
 	flags = irq_save();
 	init_thread(t, name, priority);
 	make_ready(t);
 	irq_restore(flags);
-	return t;
 }
 
-static void free_stack(struct thread *t)
+static COLD void free_stack(struct thread *t)
 {
 	char *guard = t->stack_low - PAGE_BYTES;
 	size_t pages = t->stack_pages;
@@ -600,7 +604,7 @@ static void free_stack(struct thread *t)
 }
 
 /* Free the stacks of detached threads that have ended: they could not do it themselves. */
-static void bury(void)
+static COLD void bury(void)
 {
 	for (;;) {
 		unsigned long flags = irq_save();
@@ -615,14 +619,15 @@ static void bury(void)
 	}
 }
 
-struct thread *thread_create(const char *name, int priority, size_t stack_bytes,
-                             void *(*entry)(void *arg), void *arg)
+COLD struct thread *thread_create(const char *name, int priority, size_t stack_bytes,
+                                  void *(*entry)(void *arg), void *arg)
 {
 	size_t pages;
 	struct thread *t;
 	char *guard;
 
 	assert(priority > PRIO_IDLE && priority <= PRIO_MAX);
+	bury_dead = bury;
 	bury();
 	if (!stack_bytes)
 		stack_bytes = STACK_BYTES_DEFAULT;
@@ -636,18 +641,20 @@ struct thread *thread_create(const char *name, int priority, size_t stack_bytes,
 		page_free(guard, pages);
 		return NULL;
 	}
-	t = build(name, priority, guard + PAGE_BYTES, guard + pages * PAGE_BYTES, entry, arg);
+	t = build(guard + PAGE_BYTES, guard + pages * PAGE_BYTES);
 	t->stack_pages = pages;
+	t->entry = entry;
+	t->arg = arg;
+	start(t, name, priority, thread_main);
 	return t;
 }
 
-struct thread *thread_create_main(void *(*entry)(void *arg))
+COLD void thread_create_main(void (*entry)(void *arg))
 {
-	return build("main", PRIO_APP, __main_stack_guard + PAGE_BYTES, __main_stack_top, entry,
-	             NULL);
+	start(build(__main_stack_guard + PAGE_BYTES, __main_stack_top), "main", PRIO_APP, entry);
 }
 
-void thread_exit(void *value)
+COLD void thread_exit(void *value)
 {
 	struct thread *t = thread_current();
 
@@ -659,12 +666,11 @@ void thread_exit(void *value)
 	if (t->detached)
 		list_add_tail(&dead_threads, &t->link);
 	waitq_wake_all(&t->exited);
-	charge_current();
-	switch_to_best();
+	thread_switch();
 	__builtin_unreachable();
 }
 
-int thread_join(struct thread *t, void **value)
+COLD int thread_join(struct thread *t, void **value)
 {
 	unsigned long flags = irq_save();
 
@@ -682,7 +688,7 @@ int thread_join(struct thread *t, void **value)
 	return 0;
 }
 
-int thread_detach(struct thread *t)
+COLD int thread_detach(struct thread *t)
 {
 	unsigned long flags = irq_save();
 	int error = t->detached || t->joined ? -EINVAL : 0;
@@ -717,7 +723,7 @@ void **thread_pthread_slot(struct thread *t)
 	return &t->pthread_slot;
 }
 
-size_t thread_list(struct thread_info *info, size_t max)
+COLD size_t thread_list(struct thread_info *info, size_t max)
 {
 	static const char *const state_names[] = {"ready", "running", "waiting", "exited"};
 	unsigned long flags = irq_save();
@@ -742,7 +748,7 @@ size_t thread_list(struct thread_info *info, size_t max)
 	return n;
 }
 
-bool thread_guard_owner(uint64_t address, char name[16])
+COLD bool thread_guard_owner(uint64_t address, char name[16])
 {
 	list_for_each(l, &all_threads) {
 		struct thread *t = container_of(l, struct thread, all);
@@ -756,13 +762,14 @@ bool thread_guard_owner(uint64_t address, char name[16])
 	return false;
 }
 
-void thread_idle(void)
+COLD void thread_idle(void)
 {
 	__asm__ volatile("msr daifclr, #2" ::: "memory"); /* the first time since reset */
 	for (;;) {
 		unsigned long flags;
 
-		bury();
+		if (bury_dead)
+			bury_dead();
 		flags = irq_save();
 		/* Masked: what came between these checks and WFI would be slept through. */
 		if (!thread_switch_pending && list_empty(&dead_threads))

@@ -13,11 +13,25 @@
  */
 #include <assert.h>
 #include <stddef.h>
+#include <pith/compiler.h>
 #include <pith/irq.h>
 #include <pith/time.h>
 
-static const struct clockevent *clockevent;
-static uint64_t early_now_ns;               /* the clock before there is one */
+/* The clock before there is one: it moves with each look at it. */
+static uint64_t early_now_ns(void)
+{
+	static uint64_t now_ns;
+
+	return now_ns += NS_PER_US;
+}
+
+static void arm_none(uint64_t deadline_ns)
+{
+	(void)deadline_ns;
+}
+
+static const struct clockevent early = {.now_ns = early_now_ns, .arm = arm_none};
+static const struct clockevent *clockevent = &early;
 static struct timer *nearest;               /* the heap's root */
 static uint64_t hardware_ns = TIME_FOREVER; /* what the hardware is armed for */
 static bool running;                        /* timer_interrupt will arm the hardware at its end */
@@ -26,13 +40,11 @@ static bool realtime_valid;
 
 uint64_t time_now_ns(void)
 {
-	if (!clockevent)
-		return early_now_ns += NS_PER_US;
 	return clockevent->now_ns();
 }
 
 /* Two heaps into one: the later root becomes the first child of the earlier. Either may be NULL. */
-static struct timer *meld(struct timer *a, struct timer *b)
+static inline struct timer *meld(struct timer *a, struct timer *b)
 {
 	struct timer *early = a, *late = b;
 
@@ -50,10 +62,10 @@ static struct timer *meld(struct timer *a, struct timer *b)
 	return early;
 }
 
-/* Children of a removed root into one heap: in pairs from the front, then from the back. */
-static struct timer *meld_children(struct timer *child)
+/* A removed timer's children into the heap: in pairs from the front, then from the back. */
+static NOINLINE struct timer *meld_children(struct timer *root, struct timer *child)
 {
-	struct timer *pairs = NULL, *root = NULL;
+	struct timer *pairs = NULL;
 
 	while (child) {
 		struct timer *a = child, *b = child->next, *pair;
@@ -90,16 +102,16 @@ static void cut(struct timer *t)
 
 static void queue_remove(struct timer *t)
 {
-	struct timer *rest = meld_children(t->child);
+	struct timer *child = t->child;
 
 	t->child = NULL;
 	t->armed = false;
-	if (t == nearest) {
-		nearest = rest;
-		return;
-	}
-	cut(t);
-	nearest = meld(nearest, rest);
+	if (t == nearest)
+		nearest = NULL;
+	else
+		cut(t);
+	if (child)
+		nearest = meld_children(nearest, child);
 }
 
 static void hardware_arm(uint64_t deadline_ns)
@@ -118,10 +130,10 @@ void timer_arm(struct timer *t, uint64_t deadline_ns)
 		t->deadline_ns = deadline_ns;
 		t->armed = true;
 		nearest = meld(nearest, t);
-		if (!running && clockevent && nearest->deadline_ns < hardware_ns)
+		if (!running && nearest->deadline_ns < hardware_ns)
 			hardware_arm(nearest->deadline_ns);
 	}
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void timer_cancel(struct timer *t)
@@ -130,7 +142,7 @@ void timer_cancel(struct timer *t)
 
 	if (t->armed)
 		queue_remove(t);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void timer_interrupt(void)
@@ -148,18 +160,18 @@ void timer_interrupt(void)
 	hardware_arm(nearest ? nearest->deadline_ns : TIME_FOREVER);
 }
 
-void clockevent_register(const struct clockevent *ce)
+COLD void clockevent_register(const struct clockevent *ce)
 {
 	unsigned long flags = irq_save();
 
-	assert(!clockevent);
+	assert(clockevent == &early);
 	clockevent = ce;
 	if (nearest)
 		hardware_arm(nearest->deadline_ns);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
-void delay_us(uint32_t us)
+COLD void delay_us(uint32_t us)
 {
 	uint64_t end_ns = time_now_ns() + us * NS_PER_US;
 
@@ -167,13 +179,13 @@ void delay_us(uint32_t us)
 		;
 }
 
-void time_set_realtime_ns(uint64_t ns_since_1970)
+COLD void time_set_realtime_ns(uint64_t ns_since_1970)
 {
 	unsigned long flags = irq_save();
 
 	realtime_offset_ns = ns_since_1970 - time_now_ns();
 	realtime_valid = true;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 uint64_t time_realtime_ns(void)

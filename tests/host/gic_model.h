@@ -32,8 +32,9 @@ static unsigned int logged;
 static uint64_t model_ns;
 bool thread_switch_pending;
 
-void thread_preempt(void)
+void thread_switch_restore(unsigned long daif)
 {
+	(void)daif;
 }
 
 void klog(const char *fmt, ...)

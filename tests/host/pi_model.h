@@ -82,8 +82,9 @@ void thread_sleep_until(uint64_t deadline_ns)
 }
 
 bool thread_switch_pending;
-void thread_preempt(void)
+void thread_switch_restore(unsigned long daif)
 {
+	(void)daif;
 }
 
 static bool locked;

@@ -36,8 +36,9 @@ static uint64_t now_ns;
 
 bool thread_switch_pending;
 
-void thread_preempt(void)
+void thread_switch_restore(unsigned long daif)
 {
+	(void)daif;
 }
 
 void klog(const char *fmt, ...)

@@ -13,6 +13,9 @@
 #define ALIGN_UP(x, align)       (((x) + ((__typeof__(x))(align)-1)) & ~((__typeof__(x))(align)-1))
 #define ALIGN_DOWN(x, align)     ((x) & ~((__typeof__(x))(align)-1))
 #define container_of(p, type, m) ((type *)((char *)(p)-offsetof(type, m)))
-#define PRINTF_LIKE(f, a)        __attribute__((format(printf, f, a)))
+/* Runs rarely: in a file that is compiled for speed (optimize := -O2), this is compiled for size. */
+#define COLD              __attribute__((cold))
+#define NOINLINE          __attribute__((noinline))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 #endif

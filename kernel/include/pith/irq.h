@@ -26,15 +26,19 @@ static inline unsigned long irq_save(void)
 
 /* A thread more urgent than the running one is ready: the scheduler's, for the inline below. */
 extern bool thread_switch_pending;
-/* Let it run; interrupts masked. The scheduler's. */
-void thread_preempt(void);
+/* Let it run, and set daif after; called with interrupts masked. The scheduler's. */
+void thread_switch_restore(unsigned long daif);
 
-/* Back to what irq_save returned. Where that ends a masked section, a due switch happens here. */
-static inline void irq_restore(unsigned long daif)
+/*
+ * Back to what irq_save returned. Where that ends a masked section, a due switch happens here.
+ * Inlined where the compiler is asked for speed, else a call.
+ */
+inline void irq_restore(unsigned long daif)
 {
 	if (thread_switch_pending && !(daif & 0x80))
-		thread_preempt();
-	__asm__ volatile("msr daif, %0" ::"r"(daif) : "memory");
+		thread_switch_restore(daif);
+	else
+		__asm__ volatile("msr daif, %0" ::"r"(daif) : "memory");
 }
 
 /* The same where the section has made no thread ready, so that no switch can be due. */

@@ -67,8 +67,9 @@ static void *handler_arg;
 static bool woken;
 bool thread_switch_pending;
 
-void thread_preempt(void)
+void thread_switch_restore(unsigned long daif)
 {
+	(void)daif;
 }
 
 static void later(uint64_t delay_ns, void (*step)(void))
