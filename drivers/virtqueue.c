@@ -51,7 +51,8 @@ static void rings_clear(struct virtqueue *q)
 	*avail_event(q) = 0;
 }
 
-int vq_init(struct virtqueue *q, unsigned int size, size_t used_align, unsigned int table_entries)
+COLD int vq_init(struct virtqueue *q, unsigned int size, size_t used_align,
+                 unsigned int table_entries)
 {
 	size_t avail_at = size * sizeof(struct vring_desc);
 	size_t used_at =
@@ -83,7 +84,7 @@ int vq_init(struct virtqueue *q, unsigned int size, size_t used_align, unsigned 
 	return 0;
 }
 
-void vq_free(struct virtqueue *q)
+COLD void vq_free(struct virtqueue *q)
 {
 	if (q->desc)
 		page_free(q->desc, q->ring_pages);
@@ -285,7 +286,7 @@ void *vq_pop(struct virtqueue *q)
 	return q->slots[id].cookie;
 }
 
-void *vq_drain(struct virtqueue *q)
+COLD void *vq_drain(struct virtqueue *q)
 {
 	if (q->in_flight == 0)
 		return NULL;
