@@ -102,11 +102,9 @@ static int armctrl_probe(const struct device *dev)
 	return error ? error : armctrl_start(a);
 }
 
-static const char *const armctrl_compatible[] = {"brcm,bcm2836-armctrl-ic", NULL};
-
 DRIVER(armctrl) = {
     .name = "armctrl",
-    .compatible = armctrl_compatible,
+    .compatible = "brcm,bcm2836-armctrl-ic\0",
     .stage = DRV_IRQCHIP,
     .state_bytes = sizeof(struct armctrl),
     .reg_bytes = ARMCTRL_BYTES,

@@ -39,15 +39,9 @@ static int cprman_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const cprman_compatible[] = {
-    "brcm,bcm2835-cprman",
-    "brcm,bcm2711-cprman",
-    NULL,
-};
-
 DRIVER(bcm2835_cprman) = {
     .name = "bcm2835-cprman",
-    .compatible = cprman_compatible,
+    .compatible = "brcm,bcm2835-cprman\0brcm,bcm2711-cprman\0",
     .stage = DRV_SUPPLY,
     .state_bytes = sizeof(struct clock_provider),
     .probe = cprman_probe,

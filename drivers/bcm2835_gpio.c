@@ -162,15 +162,9 @@ static int bcm2835_gpio_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const bcm2835_gpio_compatible[] = {
-    "brcm,bcm2835-gpio",
-    "brcm,bcm2711-gpio",
-    NULL,
-};
-
 DRIVER(bcm2835_gpio) = {
     .name = "bcm2835-gpio",
-    .compatible = bcm2835_gpio_compatible,
+    .compatible = "brcm,bcm2835-gpio\0brcm,bcm2711-gpio\0",
     .stage = DRV_SUPPLY,
     .first_read = FIRST_READ(GPFSEL),
     .state_bytes = sizeof(struct bcm2835_gpio),

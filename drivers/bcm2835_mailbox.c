@@ -132,11 +132,9 @@ static int mailbox_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const mailbox_compatible[] = {"brcm,bcm2835-mbox", NULL};
-
 DRIVER(bcm2835_mailbox) = {
     .name = "bcm2835-mailbox",
-    .compatible = mailbox_compatible,
+    .compatible = "brcm,bcm2835-mbox\0",
     .stage = DRV_SUPPLY,
     .first_read = FIRST_READ(MAIL0_STATUS),
     .reg_bytes = MAILBOX_BYTES,

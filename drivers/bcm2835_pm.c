@@ -104,11 +104,9 @@ static int pm_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const pm_compatible[] = {"brcm,bcm2835-pm-wdt", NULL};
-
 DRIVER(bcm2835_pm) = {
     .name = "bcm2835-pm",
-    .compatible = pm_compatible,
+    .compatible = "brcm,bcm2835-pm-wdt\0",
     .stage = DRV_POWER,
     .first_read = FIRST_READ(PM_RSTC),
     .reg_bytes = PM_BYTES,

@@ -42,11 +42,9 @@ static int bcm2835_rng_probe(const struct device *dev)
 	return word_rng_probe(dev, &bcm2835_rng);
 }
 
-static const char *const bcm2835_rng_compatible[] = {"brcm,bcm2835-rng", NULL};
-
 DRIVER(bcm2835_rng) = {
     .name = "bcm2835-rng",
-    .compatible = bcm2835_rng_compatible,
+    .compatible = "brcm,bcm2835-rng\0",
     .stage = DRV_DEVICE,
     .first_read = FIRST_READ(RNG_CTRL),
     .state_bytes = sizeof(struct word_rng),

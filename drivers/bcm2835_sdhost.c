@@ -515,10 +515,9 @@ static int sdhost_probe(const struct device *dev)
 	return -ENOTSUP;
 }
 
-static const char *const sdhost_compatible[] = {"brcm,bcm2835-sdhost", NULL};
 DRIVER(bcm2835_sdhost) = {
     .name = "bcm2835-sdhost",
-    .compatible = sdhost_compatible,
+    .compatible = "brcm,bcm2835-sdhost\0",
     .stage = DRV_DEVICE,
     .first_read = FIRST_READ(SDHSTS),
     .state_bytes = sizeof(struct sdhost),

@@ -113,11 +113,9 @@ static int l1_probe(const struct device *dev)
 	return error;
 }
 
-static const char *const l1_compatible[] = {"brcm,bcm2836-l1-intc", NULL};
-
 DRIVER(bcm2836_l1) = {
     .name = "bcm2836-l1",
-    .compatible = l1_compatible,
+    .compatible = "brcm,bcm2836-l1-intc\0",
     .stage = DRV_IRQCHIP,
     .state_bytes = sizeof(struct bcm2836_l1),
     .reg_bytes = L1_BYTES,

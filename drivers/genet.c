@@ -1047,10 +1047,9 @@ static int genet_probe(const struct device *d)
 	return 0;
 }
 
-static const char *const genet_compatible[] = {"brcm,bcm2711-genet-v5", NULL};
 DRIVER(genet) = {
     .name = "genet",
-    .compatible = genet_compatible,
+    .compatible = "brcm,bcm2711-genet-v5\0",
     .stage = DRV_DEVICE,
     .first_read = FIRST_READ(SYS_REV_CTRL),
     .state_bytes = sizeof(struct genet),

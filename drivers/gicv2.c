@@ -112,13 +112,9 @@ static int gicv2_probe(const struct device *dev)
 	return error;
 }
 
-static const char *const gicv2_compatible[] = {
-    "arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a9-gic", "arm,cortex-a7-gic", NULL,
-};
-
 DRIVER(gicv2) = {
     .name = "gicv2",
-    .compatible = gicv2_compatible,
+    .compatible = "arm,gic-400\0arm,cortex-a15-gic\0arm,cortex-a9-gic\0arm,cortex-a7-gic\0",
     .stage = DRV_IRQCHIP,
     .state_bytes = sizeof(struct gicv2),
     .reg_bytes = GICD_BYTES,

@@ -238,11 +238,9 @@ static int gicv3_probe(const struct device *dev)
 	return error ? error : irqchip_register(&g->gic.chip);
 }
 
-static const char *const gicv3_compatible[] = {"arm,gic-v3", NULL};
-
 DRIVER(gicv3) = {
     .name = "gicv3",
-    .compatible = gicv3_compatible,
+    .compatible = "arm,gic-v3\0",
     .stage = DRV_IRQCHIP,
     .state_bytes = sizeof(struct gicv3),
     .reg_bytes = GICD_BYTES,

@@ -48,11 +48,9 @@ static int gpio_poweroff_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const gpio_poweroff_compatible[] = {"gpio-poweroff", NULL};
-
 DRIVER(gpio_poweroff) = {
     .name = "gpio-poweroff",
-    .compatible = gpio_poweroff_compatible,
+    .compatible = "gpio-poweroff\0",
     .stage = DRV_DEVICE,
     .probe = gpio_poweroff_probe,
 };

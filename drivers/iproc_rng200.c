@@ -67,11 +67,9 @@ static int rng200_probe(const struct device *dev)
 	return word_rng_probe(dev, &rng200);
 }
 
-static const char *const rng200_compatible[] = {"brcm,bcm2711-rng200", "brcm,iproc-rng200", NULL};
-
 DRIVER(iproc_rng200) = {
     .name = "iproc-rng200",
-    .compatible = rng200_compatible,
+    .compatible = "brcm,bcm2711-rng200\0brcm,iproc-rng200\0",
     .stage = DRV_DEVICE,
     .first_read = FIRST_READ(RNG_CTRL),
     .state_bytes = sizeof(struct word_rng),

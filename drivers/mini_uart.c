@@ -118,11 +118,9 @@ static int mini_uart_probe(const struct device *dev)
 	return uart_probe(dev, &mini_uart);
 }
 
-static const char *const mini_uart_compatible[] = {"brcm,bcm2835-aux-uart", NULL};
-
 DRIVER(mini_uart) = {
     .name = "mini-uart",
-    .compatible = mini_uart_compatible,
+    .compatible = "brcm,bcm2835-aux-uart\0",
     .stage = DRV_CONSOLE,
     .state_bytes = sizeof(struct uart),
     .reg_bytes = MU_BYTES,

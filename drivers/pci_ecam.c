@@ -146,11 +146,9 @@ static int ecam_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const ecam_compatible[] = {"pci-host-ecam-generic", NULL};
-
 DRIVER(pci_ecam) = {
     .name = "pci-ecam",
-    .compatible = ecam_compatible,
+    .compatible = "pci-host-ecam-generic\0",
     .stage = DRV_DEVICE,
     .reg_bytes = BUS_BYTES, /* of 256 */
     .probe = ecam_probe,

@@ -119,11 +119,9 @@ static int pl011_probe(const struct device *dev)
 }
 
 /* Not "arm,primecell": that is every PrimeCell. */
-static const char *const pl011_compatible[] = {"arm,pl011", NULL};
-
 DRIVER(pl011) = {
     .name = "pl011",
-    .compatible = pl011_compatible,
+    .compatible = "arm,pl011\0",
     .stage = DRV_CONSOLE,
     .state_bytes = sizeof(struct pl011),
     .reg_bytes = UART_BYTES,

@@ -22,11 +22,9 @@ static int pl031_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const pl031_compatible[] = {"arm,pl031", NULL};
-
 DRIVER(pl031) = {
     .name = "pl031",
-    .compatible = pl031_compatible,
+    .compatible = "arm,pl031\0",
     .stage = DRV_DEVICE,
     .reg_bytes = RTC_BYTES,
     .probe = pl031_probe,

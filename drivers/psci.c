@@ -56,11 +56,9 @@ static int psci_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const psci_compatible[] = {"arm,psci-1.0", "arm,psci-0.2", NULL};
-
 DRIVER(psci) = {
     .name = "psci",
-    .compatible = psci_compatible,
+    .compatible = "arm,psci-1.0\0arm,psci-0.2\0",
     .stage = DRV_POWER,
     .probe = psci_probe,
 };

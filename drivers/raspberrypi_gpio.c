@@ -81,11 +81,9 @@ static int raspberrypi_gpio_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const raspberrypi_gpio_compatible[] = {"raspberrypi,firmware-gpio", NULL};
-
 DRIVER(raspberrypi_gpio) = {
     .name = "raspberrypi-gpio",
-    .compatible = raspberrypi_gpio_compatible,
+    .compatible = "raspberrypi,firmware-gpio\0",
     .stage = DRV_DEVICE,
     .state_bytes = sizeof(struct gpio_chip),
     .probe = raspberrypi_gpio_probe,

@@ -677,15 +677,9 @@ static int sdhci_probe(const struct device *dev)
 	return error ? error : start(h);
 }
 
-static const char *const sdhci_compatible[] = {
-    "brcm,bcm2711-emmc2",
-    "brcm,bcm2835-sdhci",
-    "arasan,sdhci-8.9a",
-    NULL,
-};
 DRIVER(sdhci) = {
     .name = "sdhci",
-    .compatible = sdhci_compatible,
+    .compatible = "brcm,bcm2711-emmc2\0brcm,bcm2835-sdhci\0arasan,sdhci-8.9a\0",
     .stage = DRV_DEVICE,
     .first_read = FIRST_READ(PRESENT),
     .state_bytes = sizeof(struct sdhci),

@@ -87,11 +87,9 @@ static int timer_probe(const struct device *dev)
 	return 0;
 }
 
-static const char *const timer_compatible[] = {"arm,armv8-timer", "arm,armv7-timer", NULL};
-
 DRIVER(timer) = {
     .name = "timer",
-    .compatible = timer_compatible,
+    .compatible = "arm,armv8-timer\0arm,armv7-timer\0",
     .stage = DRV_TIMER,
     .probe = timer_probe,
 };

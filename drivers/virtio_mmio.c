@@ -317,10 +317,9 @@ static COLD int virtio_mmio_probe(const struct device *d)
 	return bring_up(dev);
 }
 
-static const char *const virtio_mmio_compatible[] = {"virtio,mmio", NULL};
 DRIVER(virtio_mmio) = {
     .name = "virtio-mmio",
-    .compatible = virtio_mmio_compatible,
+    .compatible = "virtio,mmio\0",
     .stage = DRV_DEVICE,
     .reg_bytes = REG_BYTES,
     .probe = virtio_mmio_probe,

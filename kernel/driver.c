@@ -12,10 +12,11 @@
 #include <pith/driver.h>
 #include <pith/log.h>
 
-extern const struct driver *const __drivers_start[], *const __drivers_end[];
+extern const struct driver __drivers_start[], __drivers_end[];
 
 /* A string that a driver knows. */
 struct known {
+	struct known *next;
 	const char *compatible;
 	size_t bytes; /* with its NUL */
 	const struct driver *driver;
@@ -31,21 +32,20 @@ struct match {
 
 static struct match *matches;
 
-/* All strings that drivers know, up to one without driver; NULL: no memory. */
-static struct known *list_known(void)
+/* All strings that drivers know; NULL: no memory. */
+static const struct known *list_known(void)
 {
-	struct known *list, *k;
-	size_t count = 1;
+	struct known *list = NULL, *k;
 
-	for (const struct driver *const *d = __drivers_start; d < __drivers_end; d++)
-		for (const char *const *c = (*d)->compatible; *c; c++)
-			count++;
-	k = list = boot_alloc(count * sizeof(*list));
-	if (!list)
-		return NULL;
-	for (const struct driver *const *d = __drivers_start; d < __drivers_end; d++)
-		for (const char *const *c = (*d)->compatible; *c; c++)
-			*k++ = (struct known){*c, strlen(*c) + 1, *d};
+	for (const struct driver *d = __drivers_start; d < __drivers_end; d++) {
+		for (const char *c = d->compatible; *c; c += k->bytes) {
+			k = boot_alloc(sizeof(*k));
+			if (!k)
+				return NULL;
+			*k = (struct known){list, c, strlen(c) + 1, d};
+			list = k;
+		}
+	}
 	return list;
 }
 
@@ -57,7 +57,7 @@ static const struct driver *find(const struct known *list, const char *strings, 
 	for (const char *s = strings; (nul = memchr(s, '\0', end - s)); s = nul + 1) {
 		size_t s_bytes = nul + 1 - s;
 
-		for (const struct known *k = list; k->driver; k++)
+		for (const struct known *k = list; k; k = k->next)
 			if (k->bytes == s_bytes && !memcmp(k->compatible, s, s_bytes))
 				return k->driver;
 	}
@@ -79,7 +79,7 @@ static struct match **add_match(struct match **end, dt_node n, const struct driv
 
 static void match_all(void)
 {
-	struct known *list = list_known();
+	const struct known *list = list_known();
 	const struct driver *driver = NULL;
 	const char *last = NULL;
 	size_t last_bytes = 0;

@@ -122,24 +122,18 @@ static int probe_broken(const struct device *dev)
 	return note("broken", dev->node, -EIO);
 }
 
-static const char *const uart_compatible[] = {"b,uart", "a,uart", NULL};
-static const char *const plus_compatible[] = {"a,uart-plus", NULL};
-static const char *const intc_compatible[] = {"a,intc-root", "a,intc-child", NULL};
-static const char *const slot_compatible[] = {"a,slot", NULL};
-static const char *const broken_compatible[] = {"a,broken", NULL};
-
-static const struct driver drivers[] = {
-    {.name = "uart", .compatible = uart_compatible, .stage = DRV_CONSOLE, .probe = probe_uart},
-    {.name = "plus", .compatible = plus_compatible, .stage = DRV_CONSOLE, .probe = probe_plus},
-    {.name = "intc", .compatible = intc_compatible, .stage = DRV_IRQCHIP, .probe = probe_intc},
-    {.name = "slot", .compatible = slot_compatible, .stage = DRV_DEVICE, .probe = probe_slot},
-    {.name = "broken", .compatible = broken_compatible, .stage = DRV_DEVICE, .probe = probe_broken},
-};
-
 /* The linker script's table. */
-const struct driver *const __drivers_start[] = {&drivers[0], &drivers[1], &drivers[2], &drivers[3],
-                                                &drivers[4]};
-__asm__(".globl __drivers_end\n.set __drivers_end, __drivers_start + 5 * 8");
+const struct driver __drivers_start[] = {
+    {.name = "uart", .compatible = "b,uart\0a,uart\0", .stage = DRV_CONSOLE, .probe = probe_uart},
+    {.name = "plus", .compatible = "a,uart-plus\0", .stage = DRV_CONSOLE, .probe = probe_plus},
+    {.name = "intc",
+     .compatible = "a,intc-root\0a,intc-child\0",
+     .stage = DRV_IRQCHIP,
+     .probe = probe_intc},
+    {.name = "slot", .compatible = "a,slot\0", .stage = DRV_DEVICE, .probe = probe_slot},
+    {.name = "broken", .compatible = "a,broken\0", .stage = DRV_DEVICE, .probe = probe_broken},
+};
+__asm__(".globl __drivers_end\n.set __drivers_end, __drivers_start + 5 * 32");
 
 static void check(enum driver_stage stage, const char *expected, int up)
 {

@@ -311,7 +311,7 @@ static void run(uint64_t ns)
 
 /* --- The tree and the probe -------------------------------------------------------------------- */
 
-extern const struct driver *const __drivers_start[];
+extern const struct driver __drivers_start[];
 static const struct driver *driver;
 static uint64_t blob[1024];
 static const char *more_memory; /* a node of it that no bus reaches, or "" */
@@ -366,7 +366,7 @@ static bool coherent;
 
 static void begin(void)
 {
-	driver = __drivers_start[0];
+	driver = &__drivers_start[0];
 	model_begin();
 	model.coherent = coherent;
 	forget_copies();
@@ -391,7 +391,7 @@ static int probe(const char *ethernet, const char *mdio)
 
 	load_tree(ethernet, mdio);
 	n = dt_find("/scb/ethernet");
-	assert_true(dt_compatible(n, driver->compatible[0]));
+	assert_true(dt_compatible(n, driver->compatible));
 	return device_probe(driver, n);
 }
 

@@ -2,9 +2,8 @@
 /*
  * Drivers: found only through `compatible`, in stages, registered by linker section.
  *
- *	static const char *const pl011_compatible[] = { "arm,pl011", NULL };
  *	DRIVER(pl011) = {
- *		.name = "pl011", .compatible = pl011_compatible, .stage = DRV_CONSOLE,
+ *		.name = "pl011", .compatible = "arm,pl011\0", .stage = DRV_CONSOLE,
  *		.reg_bytes = UART_BYTES, .state_bytes = sizeof(struct pl011), .probe = pl011_probe,
  *	};
  */
@@ -37,8 +36,8 @@ struct device {
 
 struct driver {
 	const char *name;
-	const char *const *compatible; /* NULL-terminated */
-	uint8_t stage;                 /* enum driver_stage */
+	const char *compatible; /* strings side by side, each ended by a NUL: "arm,a\0arm,b\0" */
+	uint8_t stage;          /* enum driver_stage */
 	/* FIRST_READ(), of a device that may not be there: then it is not probed, but -ENXIO; or 0 */
 	uint8_t first_read;
 	uint16_t state_bytes; /* of what the driver keeps about a device, or 0 */
@@ -51,11 +50,9 @@ struct driver {
 	int (*probe)(const struct device *dev);
 };
 
-#define DRIVER(ident)                                                     \
-	static const struct driver driver_##ident;                        \
-	static const struct driver *const driver_entry_##ident            \
-	    __attribute__((used, section(".drivers"))) = &driver_##ident; \
-	static const struct driver driver_##ident
+#define DRIVER(ident)                             \
+	static const struct driver driver_##ident \
+	    __attribute__((used, section(".drivers"), aligned(8)))
 
 /*
  * Map so many bytes of the index-th entry of a node's `reg` (io_map()).

@@ -385,12 +385,12 @@ void mutex_unlock(struct mutex *m)
 
 /* --- Beginning --------------------------------------------------------------------------------- */
 
-extern const struct driver *const __drivers_start[];
+extern const struct driver __drivers_start[];
 
 /* virtio_mmio.c's. */
 static int model_probe(dt_node node)
 {
-	return device_probe(__drivers_start[0], node);
+	return device_probe(&__drivers_start[0], node);
 }
 
 static void model_begin(uint32_t id, uint32_t version, uint64_t offered, uint32_t queue_max)
