@@ -7,24 +7,6 @@
 
 #define FIELDS 9 /* client server gateway netmask hostname device autoconf dns0 dns1 */
 
-/* Split at colons, into copies of their own. Returns how many, or -EINVAL. */
-static int split(const char *arg, char fields[FIELDS][64])
-{
-	int count = 0;
-
-	for (;;) {
-		size_t bytes = strcspn(arg, ":");
-
-		if (count == FIELDS || bytes >= sizeof(fields[0]))
-			return -EINVAL;
-		memcpy(fields[count], arg, bytes);
-		fields[count++][bytes] = '\0';
-		if (!arg[bytes])
-			return count;
-		arg += bytes + 1;
-	}
-}
-
 /* "" leaves the address as it is. */
 static int parse_address(const char *text, uint32_t *address)
 {
@@ -66,19 +48,48 @@ static bool is_netmask(uint32_t mask)
 	return (zeros & (zeros + 1)) == 0;
 }
 
-static int parse_fields(char f[FIELDS][64], struct ip_config *c)
+static int parse_field(int number, const char *text, struct ip_config *c)
 {
 	uint32_t server = 0; /* of NFS: checked, not used */
+	uint32_t *const addresses[FIELDS] = {&c->client,  &server,          &c->gateway,
+	                                     &c->netmask, [7] = &c->dns[0], &c->dns[1]};
 
-	if (parse_address(f[0], &c->client) || parse_address(f[1], &server) ||
-	    parse_address(f[2], &c->gateway) || parse_address(f[3], &c->netmask) ||
-	    parse_mode(f[6], c) || parse_address(f[7], &c->dns[0]) ||
-	    parse_address(f[8], &c->dns[1]) || strlen(f[5]) >= sizeof(c->device))
-		return -EINVAL;
-	strcpy(c->hostname, f[4]);
-	strcpy(c->device, f[5]);
-	if (!c->client)
+	switch (number) {
+	case 4:
+		strcpy(c->hostname, text);
 		return 0;
+	case 5:
+		if (strlen(text) >= sizeof(c->device))
+			return -EINVAL;
+		strcpy(c->device, text);
+		return 0;
+	case 6:
+		return parse_mode(text, c);
+	}
+	return parse_address(text, addresses[number]);
+}
+
+/* Field by field; one that is alone is the word for autoconf. */
+static int parse(const char *arg, struct ip_config *c)
+{
+	char text[sizeof(c->hostname)];
+	size_t bytes;
+	int r = 0;
+
+	for (int i = 0; r == 0; i++, arg += bytes + 1) {
+		bytes = strcspn(arg, ":");
+		if (i == FIELDS || bytes >= sizeof(text))
+			return -EINVAL;
+		memcpy(text, arg, bytes);
+		text[bytes] = '\0';
+		if (i == 0 && !arg[bytes] && parse_mode(text, c) == 0)
+			return 0;
+		r = parse_field(i, text, c);
+		if (!arg[bytes])
+			break;
+	}
+	if (r < 0 || !c->client)
+		return r;
 	c->mode = IP_CONFIG_STATIC;
 	if (!c->netmask)
 		c->netmask = default_netmask(c->client);
@@ -87,23 +98,13 @@ static int parse_fields(char f[FIELDS][64], struct ip_config *c)
 
 int ip_config_parse(const char *arg, struct ip_config *config)
 {
-	char fields[FIELDS][64] = {""};
-	int count, r;
+	int r;
 
-	memset(config, 0, sizeof(*config));
-	config->mode = IP_CONFIG_DHCP;
+	*config = (struct ip_config){.mode = IP_CONFIG_DHCP};
 	if (!arg || !arg[0])
 		return 0;
-	count = split(arg, fields);
-	if (count < 0)
-		r = count;
-	else if (count == 1 && parse_mode(fields[0], config) == 0)
-		return 0;
-	else
-		r = parse_fields(fields, config);
-	if (r < 0) {
-		memset(config, 0, sizeof(*config));
-		config->mode = IP_CONFIG_DHCP;
-	}
+	r = parse(arg, config);
+	if (r < 0)
+		*config = (struct ip_config){.mode = IP_CONFIG_DHCP};
 	return r;
 }

@@ -24,36 +24,91 @@ void options_init(struct sock_options *o)
 	o->keep_count = 9;
 }
 
-/* --- Values ---------------------------------------------------------------------------------- */
+/* An option by one number: those of levels and options are below 256. */
+#define KEY(level, option) ((level) << 8 | (option))
 
-/* An int; of IP-level options also a single byte (ip(7) does not say so, but Linux takes it). */
-static int get_int(const void *value, socklen_t bytes, int *out)
+/* --- Options that are a number --------------------------------------------------------------------- */
+
+/* What becomes of a number: it is true or not, loses what is too much, or is refused. */
+enum rule_kind { FLAG, LOW_BYTE, AT_LEAST, WITHIN };
+
+static const struct rule {
+	uint16_t key;
+	uint8_t kind;
+	uint8_t place, bytes; /* in struct sock_options */
+	uint8_t usual;        /* WITHIN: what -1 means; refused if that is below the least */
+	uint16_t least, most;
+} rules[] = {
+#define PLACE(field)                                   \
+	.place = offsetof(struct sock_options, field), \
+	.bytes = sizeof(((struct sock_options *)NULL)->field)
+    {KEY(SOL_SOCKET, SO_REUSEADDR), FLAG, PLACE(reuse_address)},
+    {KEY(SOL_SOCKET, SO_KEEPALIVE), FLAG, PLACE(keep_alive)},
+    {KEY(SOL_SOCKET, SO_BROADCAST), FLAG, PLACE(broadcast)},
+    {KEY(SOL_SOCKET, SO_SNDBUF), AT_LEAST, PLACE(send_buffer), .least = 2048},
+    {KEY(SOL_SOCKET, SO_RCVBUF), AT_LEAST, PLACE(receive_buffer), .least = 2048},
+    {KEY(IPPROTO_TCP, TCP_NODELAY), FLAG, PLACE(no_delay)},
+    {KEY(IPPROTO_TCP, TCP_KEEPIDLE), WITHIN, PLACE(keep_idle_s), .least = 1, .most = 32767},
+    {KEY(IPPROTO_TCP, TCP_KEEPINTVL), WITHIN, PLACE(keep_interval_s), .least = 1, .most = 32767},
+    {KEY(IPPROTO_TCP, TCP_KEEPCNT), WITHIN, PLACE(keep_count), .least = 1, .most = 127},
+    {KEY(IPPROTO_IP, IP_TTL), WITHIN, PLACE(ttl), .usual = 64, .least = 1, .most = 255},
+    {KEY(IPPROTO_IP, IP_TOS), LOW_BYTE, PLACE(tos)},
+    {KEY(IPPROTO_IP, IP_MULTICAST_TTL), WITHIN, PLACE(multicast_ttl), .usual = 1, .most = 255},
+    {KEY(IPPROTO_IP, IP_MULTICAST_LOOP), FLAG, PLACE(multicast_loop)},
+    {KEY(IPPROTO_IPV6, IPV6_V6ONLY), FLAG, PLACE(v6_only)},
+    {KEY(IPPROTO_IPV6, IPV6_UNICAST_HOPS), WITHIN, PLACE(ttl), .usual = 64, .most = 255},
+    {KEY(IPPROTO_IPV6, IPV6_TCLASS), WITHIN, PLACE(tos), .usual = 0, .most = 255},
+    {KEY(IPPROTO_IPV6, IPV6_MULTICAST_HOPS), WITHIN, PLACE(multicast_ttl), .usual = 1, .most = 255},
+    {KEY(IPPROTO_IPV6, IPV6_MULTICAST_LOOP), FLAG, PLACE(multicast_loop)},
+    {KEY(IPPROTO_IPV6, IPV6_MULTICAST_IF), LOW_BYTE, PLACE(multicast_if)},
+};
+
+static const struct rule *find_rule(int key)
+{
+	for (const struct rule *r = rules; r < rules + LWIP_ARRAYSIZE(rules); r++) {
+		if (r->key == key)
+			return r;
+	}
+	return NULL;
+}
+
+/* An int; of IP's options also a single byte (ip(7) does not say so, but Linux takes it). */
+static int get_int(int key, const void *value, socklen_t bytes, int *out)
 {
 	if (bytes >= sizeof(int)) {
 		memcpy(out, value, sizeof(int));
 		return 0;
 	}
-	if (bytes < 1)
+	if (bytes < 1 || key >= KEY(IPPROTO_IP + 1, 0))
 		return -EINVAL;
 	*out = *(const uint8_t *)value;
 	return 0;
 }
 
-static int put(const void *from, size_t count, void *value, socklen_t *bytes)
+static int set_number(const struct rule *rule, struct sock_options *o, int v)
 {
-	if (!value || !bytes)
-		return -EFAULT;
-	*bytes = LWIP_MIN(*bytes, (socklen_t)count);
-	memcpy(value, from, *bytes);
+	switch (rule->kind) {
+	case FLAG:
+		v = v != 0;
+		break;
+	case LOW_BYTE:
+		break;
+	case AT_LEAST:
+		v = LWIP_MAX(v, rule->least);
+		break;
+	case WITHIN:
+		if (v == -1)
+			v = rule->usual;
+		if (v < rule->least || v > rule->most)
+			return -EINVAL;
+	}
+	memcpy((char *)o + rule->place, &v, rule->bytes); /* little-endian */
 	return 0;
 }
 
-static int put_int(int v, void *value, socklen_t *bytes)
-{
-	return put(&v, sizeof(v), value, bytes);
-}
+/* --- Others ---------------------------------------------------------------------------------- */
 
-static int get_timeout(const void *value, socklen_t bytes, uint64_t *ns)
+static int set_timeout(uint64_t *ns, const void *value, socklen_t bytes)
 {
 	struct timeval tv;
 
@@ -69,16 +124,6 @@ static int get_timeout(const void *value, socklen_t bytes, uint64_t *ns)
 	return 0;
 }
 
-static int put_timeout(uint64_t ns, void *value, socklen_t *bytes)
-{
-	struct timeval tv = {.tv_sec = (time_t)(ns / NS_PER_S),
-	                     .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
-
-	return put(&tv, sizeof(tv), value, bytes);
-}
-
-/* --- SOL_SOCKET ------------------------------------------------------------------------------- */
-
 static int set_linger(struct sock_options *o, const void *value, socklen_t bytes)
 {
 	struct linger l;
@@ -89,149 +134,6 @@ static int set_linger(struct sock_options *o, const void *value, socklen_t bytes
 	o->linger = l.l_onoff;
 	o->linger_s = l.l_linger < 0 ? 0 : (uint32_t)l.l_linger;
 	return 0;
-}
-
-static int set_buffer(uint32_t *buffer, int v)
-{
-	*buffer = v < 2048 ? 2048 : (uint32_t)v;
-	return 0;
-}
-
-static int set_socket(struct sock *s, int option, const void *value, socklen_t bytes)
-{
-	struct sock_options *o = &s->options;
-	int v, r;
-
-	if (option == SO_RCVTIMEO)
-		return get_timeout(value, bytes, &o->receive_timeout_ns);
-	if (option == SO_SNDTIMEO)
-		return get_timeout(value, bytes, &o->send_timeout_ns);
-	if (option == SO_LINGER)
-		return set_linger(o, value, bytes);
-	if (bytes < sizeof(int))
-		return -EINVAL;
-	r = get_int(value, bytes, &v);
-	if (r < 0)
-		return r;
-	switch (option) {
-	case SO_REUSEADDR:
-		o->reuse_address = v;
-		return 0;
-	case SO_KEEPALIVE:
-		o->keep_alive = v;
-		return 0;
-	case SO_BROADCAST:
-		o->broadcast = v;
-		return 0;
-	case SO_SNDBUF:
-		return set_buffer(&o->send_buffer, v);
-	case SO_RCVBUF:
-		return set_buffer(&o->receive_buffer, v);
-	}
-	return -ENOPROTOOPT;
-}
-
-static uint32_t buffer_size(uint32_t wanted, uint32_t usual, bool fixed)
-{
-	return wanted && (!fixed || wanted < usual) ? wanted : usual;
-}
-
-static int get_socket(struct sock *s, int option, void *value, socklen_t *bytes)
-{
-	const struct sock_options *o = &s->options;
-	struct linger l = {.l_onoff = o->linger, .l_linger = (int)o->linger_s};
-	bool stream = s->ops->type == SOCK_STREAM;
-
-	switch (option) {
-	case SO_RCVTIMEO:
-		return put_timeout(o->receive_timeout_ns, value, bytes);
-	case SO_SNDTIMEO:
-		return put_timeout(o->send_timeout_ns, value, bytes);
-	case SO_LINGER:
-		return put(&l, sizeof(l), value, bytes);
-	case SO_REUSEADDR:
-		return put_int(o->reuse_address, value, bytes);
-	case SO_KEEPALIVE:
-		return put_int(o->keep_alive, value, bytes);
-	case SO_BROADCAST:
-		return put_int(o->broadcast, value, bytes);
-	case SO_SNDBUF:
-		return put_int((int)buffer_size(o->send_buffer, net_tcp_send_buffer, true), value,
-		               bytes);
-	case SO_RCVBUF: /* a stream's window is the same for all connections */
-		return put_int(
-		    (int)buffer_size(stream ? 0 : o->receive_buffer, net_tcp_window, false), value,
-		    bytes);
-	case SO_TYPE:
-		return put_int(s->ops->type, value, bytes);
-	case SO_PROTOCOL:
-		return put_int(s->ops->protocol, value, bytes);
-	case SO_DOMAIN:
-		return put_int(s->family, value, bytes);
-	case SO_ACCEPTCONN:
-		return put_int(s->state == SOCK_LISTENING, value, bytes);
-	case SO_ERROR:
-		return put_int(-sock_take_error(s), value, bytes);
-	}
-	return -ENOPROTOOPT;
-}
-
-/* --- IPPROTO_TCP ------------------------------------------------------------------------------ */
-
-static int set_seconds(uint32_t *field, int v)
-{
-	if (v < 1 || v > 32767)
-		return -EINVAL;
-	*field = (uint32_t)v;
-	return 0;
-}
-
-static int set_tcp(struct sock *s, int option, const void *value, socklen_t bytes)
-{
-	struct sock_options *o = &s->options;
-	int v, r;
-
-	if (s->ops->type != SOCK_STREAM)
-		return -ENOPROTOOPT;
-	if (bytes < sizeof(int))
-		return -EINVAL;
-	r = get_int(value, bytes, &v);
-	if (r < 0)
-		return r;
-	switch (option) {
-	case TCP_NODELAY:
-		o->no_delay = v;
-		return 0;
-	case TCP_KEEPIDLE:
-		return set_seconds(&o->keep_idle_s, v);
-	case TCP_KEEPINTVL:
-		return set_seconds(&o->keep_interval_s, v);
-	case TCP_KEEPCNT:
-		return v > 127 ? -EINVAL : set_seconds(&o->keep_count, v);
-	}
-	return -ENOPROTOOPT;
-}
-
-static int get_tcp(struct sock *s, int option, void *value, socklen_t *bytes)
-{
-	const struct sock_options *o = &s->options;
-
-	if (s->ops->type != SOCK_STREAM)
-		return -ENOPROTOOPT;
-	switch (option) {
-	case TCP_NODELAY:
-		return put_int(o->no_delay, value, bytes);
-	case TCP_KEEPIDLE:
-		return put_int((int)o->keep_idle_s, value, bytes);
-	case TCP_KEEPINTVL:
-		return put_int((int)o->keep_interval_s, value, bytes);
-	case TCP_KEEPCNT:
-		return put_int((int)o->keep_count, value, bytes);
-	case TCP_MAXSEG:
-		return put_int(s->state == SOCK_CONNECTED && s->tcp ? tcp_mss(s->tcp) : TCP_MSS,
-		               value, bytes);
-	}
-	return -ENOPROTOOPT;
 }
 
 /* --- Multicast groups -------------------------------------------------------------------------- */
@@ -313,17 +215,24 @@ static struct netif *find_netif(unsigned int index, uint32_t address)
 	return NULL;
 }
 
+static int set_membership(struct sock *s, bool joining, const ip_addr_t *group, struct netif *netif)
+{
+	if (!netif)
+		return -ENODEV;
+	return joining ? join(s, group, netif) : part(s, group, netif);
+}
+
 /* struct ip_mreq, or the longer ip_mreqn. */
 static int get_mreqn(const void *value, socklen_t bytes, struct ip_mreqn *m)
 {
 	if (bytes < sizeof(struct ip_mreq))
 		return -EINVAL;
 	memset(m, 0, sizeof(*m));
-	memcpy(m, value, bytes >= sizeof(*m) ? sizeof(*m) : sizeof(struct ip_mreq));
+	memcpy(m, value, LWIP_MIN(bytes, sizeof(*m)));
 	return 0;
 }
 
-static int membership4(struct sock *s, bool joining, const void *value, socklen_t bytes)
+static int set_membership4(struct sock *s, bool joining, const void *value, socklen_t bytes)
 {
 	struct ip_mreqn m;
 	struct netif *netif;
@@ -335,13 +244,11 @@ static int membership4(struct sock *s, bool joining, const void *value, socklen_
 	if (!IN_MULTICAST(ntohl(m.imr_multiaddr.s_addr)))
 		return -EINVAL;
 	netif = find_netif((unsigned int)m.imr_ifindex, m.imr_address.s_addr);
-	if (!netif)
-		return -ENODEV;
 	ip_addr_set_ip4_u32_val(group, m.imr_multiaddr.s_addr);
-	return joining ? join(s, &group, netif) : part(s, &group, netif);
+	return set_membership(s, joining, &group, netif);
 }
 
-static int membership6(struct sock *s, bool joining, const void *value, socklen_t bytes)
+static int set_membership6(struct sock *s, bool joining, const void *value, socklen_t bytes)
 {
 	struct ipv6_mreq m;
 	struct netif *netif;
@@ -353,12 +260,11 @@ static int membership6(struct sock *s, bool joining, const void *value, socklen_
 	if (!IN6_IS_ADDR_MULTICAST(&m.ipv6mr_multiaddr))
 		return -EINVAL;
 	netif = find_netif(m.ipv6mr_interface, 0);
-	if (!netif)
-		return -ENODEV;
 	ip_addr_set_zero_ip6(&group);
 	memcpy(ip_2_ip6(&group)->addr, m.ipv6mr_multiaddr.s6_addr, 16);
-	ip6_addr_assign_zone(ip_2_ip6(&group), IP6_MULTICAST, netif);
-	return joining ? join(s, &group, netif) : part(s, &group, netif);
+	if (netif)
+		ip6_addr_assign_zone(ip_2_ip6(&group), IP6_MULTICAST, netif);
+	return set_membership(s, joining, &group, netif);
 }
 
 static int set_multicast_if(struct sock_options *o, unsigned int index, uint32_t address)
@@ -373,180 +279,158 @@ static int set_multicast_if(struct sock_options *o, unsigned int index, uint32_t
 
 static int set_multicast_if4(struct sock_options *o, const void *value, socklen_t bytes)
 {
-	struct in_addr address;
-	struct ip_mreqn m;
+	struct ip_mreqn m = {0};
 
-	if (bytes >= sizeof(struct ip_mreq)) {
+	if (bytes >= sizeof(struct ip_mreq))
 		get_mreqn(value, bytes, &m);
-		return set_multicast_if(o, (unsigned int)m.imr_ifindex, m.imr_address.s_addr);
-	}
-	if (bytes < sizeof(address))
+	else if (bytes >= sizeof(m.imr_address))
+		memcpy(&m.imr_address, value, sizeof(m.imr_address));
+	else
 		return -EINVAL;
-	memcpy(&address, value, sizeof(address));
-	return set_multicast_if(o, 0, address.s_addr);
+	return set_multicast_if(o, (unsigned int)m.imr_ifindex, m.imr_address.s_addr);
 }
 
-/* --- IPPROTO_IP, IPPROTO_IPV6 -------------------------------------------------------------------- */
+/* --- All of them ------------------------------------------------------------------------------- */
 
-/* -1: back to the default. */
-static int set_byte(uint8_t *field, int v, int min, uint8_t usual)
+/* The option's KEY(), or -ENOPROTOOPT: this socket has no such level. */
+static int find_key(const struct sock *s, int level, int option)
 {
-	if (v == -1)
-		v = usual;
-	if (v < min || v > UINT8_MAX)
-		return -EINVAL;
-	*field = (uint8_t)v;
-	return 0;
+	if (option < 0 || option > UINT8_MAX)
+		return -ENOPROTOOPT;
+	if (level == SOL_SOCKET || level == IPPROTO_IP ||
+	    (level == IPPROTO_TCP && sock_is_stream(s)) ||
+	    (level == IPPROTO_IPV6 && s->family == AF_INET6))
+		return KEY(level, option);
+	return -ENOPROTOOPT;
 }
 
-static int set_ip(struct sock *s, int option, const void *value, socklen_t bytes)
+static int set_any(struct sock *s, int key, const void *value, socklen_t bytes)
 {
 	struct sock_options *o = &s->options;
+	const struct rule *rule;
 	int v, r;
 
-	if (option == IP_ADD_MEMBERSHIP || option == IP_DROP_MEMBERSHIP)
-		return membership4(s, option == IP_ADD_MEMBERSHIP, value, bytes);
-	if (option == IP_MULTICAST_IF)
+	switch (key) {
+	case KEY(SOL_SOCKET, SO_RCVTIMEO):
+	case KEY(SOL_SOCKET, SO_SNDTIMEO):
+		return set_timeout(key == KEY(SOL_SOCKET, SO_RCVTIMEO) ? &o->receive_timeout_ns
+		                                                       : &o->send_timeout_ns,
+		                   value, bytes);
+	case KEY(SOL_SOCKET, SO_LINGER):
+		return set_linger(o, value, bytes);
+	case KEY(IPPROTO_IP, IP_ADD_MEMBERSHIP):
+	case KEY(IPPROTO_IP, IP_DROP_MEMBERSHIP):
+		return set_membership4(s, key == KEY(IPPROTO_IP, IP_ADD_MEMBERSHIP), value, bytes);
+	case KEY(IPPROTO_IPV6, IPV6_JOIN_GROUP):
+	case KEY(IPPROTO_IPV6, IPV6_LEAVE_GROUP):
+		return set_membership6(s, key == KEY(IPPROTO_IPV6, IPV6_JOIN_GROUP), value, bytes);
+	case KEY(IPPROTO_IP, IP_MULTICAST_IF):
 		return set_multicast_if4(o, value, bytes);
-	r = get_int(value, bytes, &v);
-	if (r < 0)
-		return r;
-	switch (option) {
-	case IP_TTL:
-		return set_byte(&o->ttl, v, 1, 64);
-	case IP_TOS:
-		o->tos = (uint8_t)v;
-		return 0;
-	case IP_MULTICAST_TTL:
-		return set_byte(&o->multicast_ttl, v, 0, 1);
-	case IP_MULTICAST_LOOP:
-		o->multicast_loop = v;
-		return 0;
 	}
-	return -ENOPROTOOPT;
-}
-
-static int get_ip(struct sock *s, int option, void *value, socklen_t *bytes)
-{
-	const struct sock_options *o = &s->options;
-
-	switch (option) {
-	case IP_TTL:
-		return put_int(o->ttl, value, bytes);
-	case IP_TOS:
-		return put_int(o->tos, value, bytes);
-	case IP_MULTICAST_TTL:
-		return put_int(o->multicast_ttl, value, bytes);
-	case IP_MULTICAST_LOOP:
-		return put_int(o->multicast_loop, value, bytes);
-	}
-	return -ENOPROTOOPT;
-}
-
-/* The type of lwIP's control block depends on it, so only before there is one. */
-static int set_v6_only(struct sock *s, int v)
-{
-	if (s->bound || s->state != SOCK_NEW)
-		return -EINVAL;
-	s->options.v6_only = v;
-	return 0;
-}
-
-static int set_ip6(struct sock *s, int option, const void *value, socklen_t bytes)
-{
-	struct sock_options *o = &s->options;
-	int v, r;
-
-	if (s->family != AF_INET6)
+	rule = find_rule(key);
+	if (!rule)
 		return -ENOPROTOOPT;
-	if (option == IPV6_JOIN_GROUP || option == IPV6_LEAVE_GROUP)
-		return membership6(s, option == IPV6_JOIN_GROUP, value, bytes);
-	if (bytes < sizeof(int))
-		return -EINVAL;
-	r = get_int(value, bytes, &v);
+	r = get_int(key, value, bytes, &v);
 	if (r < 0)
 		return r;
-	switch (option) {
-	case IPV6_V6ONLY:
-		return set_v6_only(s, v);
-	case IPV6_UNICAST_HOPS:
-		return set_byte(&o->ttl, v, 0, 64);
-	case IPV6_TCLASS:
-		return set_byte(&o->tos, v, 0, 0);
-	case IPV6_MULTICAST_HOPS:
-		return set_byte(&o->multicast_ttl, v, 0, 1);
-	case IPV6_MULTICAST_LOOP:
-		o->multicast_loop = v;
-		return 0;
-	case IPV6_MULTICAST_IF:
+	if (key == KEY(IPPROTO_IPV6, IPV6_MULTICAST_IF))
 		return set_multicast_if(o, (unsigned int)v, 0);
-	}
-	return -ENOPROTOOPT;
-}
-
-static int get_ip6(struct sock *s, int option, void *value, socklen_t *bytes)
-{
-	const struct sock_options *o = &s->options;
-
-	if (s->family != AF_INET6)
-		return -ENOPROTOOPT;
-	switch (option) {
-	case IPV6_V6ONLY:
-		return put_int(o->v6_only, value, bytes);
-	case IPV6_UNICAST_HOPS:
-		return put_int(o->ttl, value, bytes);
-	case IPV6_TCLASS:
-		return put_int(o->tos, value, bytes);
-	case IPV6_MULTICAST_HOPS:
-		return put_int(o->multicast_ttl, value, bytes);
-	case IPV6_MULTICAST_LOOP:
-		return put_int(o->multicast_loop, value, bytes);
-	case IPV6_MULTICAST_IF:
-		return put_int(o->multicast_if, value, bytes);
-	}
-	return -ENOPROTOOPT;
-}
-
-/* --- All levels ------------------------------------------------------------------------------- */
-
-int option_get(struct sock *s, int level, int option, void *value, socklen_t *bytes)
-{
-	switch (level) {
-	case SOL_SOCKET:
-		return get_socket(s, option, value, bytes);
-	case IPPROTO_TCP:
-		return get_tcp(s, option, value, bytes);
-	case IPPROTO_IP:
-		return get_ip(s, option, value, bytes);
-	case IPPROTO_IPV6:
-		return get_ip6(s, option, value, bytes);
-	}
-	return -ENOPROTOOPT;
-}
-
-static int set_any(struct sock *s, int level, int option, const void *value, socklen_t bytes)
-{
-	switch (level) {
-	case SOL_SOCKET:
-		return set_socket(s, option, value, bytes);
-	case IPPROTO_TCP:
-		return set_tcp(s, option, value, bytes);
-	case IPPROTO_IP:
-		return set_ip(s, option, value, bytes);
-	case IPPROTO_IPV6:
-		return set_ip6(s, option, value, bytes);
-	}
-	return -ENOPROTOOPT;
+	/* The type of lwIP's control block depends on it, so only before there is one. */
+	if (key == KEY(IPPROTO_IPV6, IPV6_V6ONLY) && (s->bound || s->state != SOCK_NEW))
+		return -EINVAL;
+	return set_number(rule, o, v);
 }
 
 int option_set(struct sock *s, int level, int option, const void *value, socklen_t bytes)
 {
-	int r;
+	int r = find_key(s, level, option);
 
 	if (!value)
 		return -EFAULT;
-	r = set_any(s, level, option, value, bytes);
+	if (r >= 0)
+		r = set_any(s, r, value, bytes);
 	if (r == 0)
 		s->ops->apply_options(s);
 	return r;
+}
+
+/* What getsockopt() tells. */
+union told {
+	uint32_t number;
+	struct linger linger;
+	struct timeval time;
+};
+
+static socklen_t tell_time(uint64_t ns, union told *t)
+{
+	t->time = (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
+	                           .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
+	return sizeof(t->time);
+}
+
+/* Returns how many bytes, or -ENOPROTOOPT. */
+static int tell(struct sock *s, int key, union told *t)
+{
+	const struct sock_options *o = &s->options;
+	const struct rule *rule;
+
+	switch (key) {
+	case KEY(SOL_SOCKET, SO_RCVTIMEO):
+		return (int)tell_time(o->receive_timeout_ns, t);
+	case KEY(SOL_SOCKET, SO_SNDTIMEO):
+		return (int)tell_time(o->send_timeout_ns, t);
+	case KEY(SOL_SOCKET, SO_LINGER):
+		t->linger = (struct linger){.l_onoff = o->linger, .l_linger = (int)o->linger_s};
+		return sizeof(t->linger);
+	case KEY(SOL_SOCKET, SO_SNDBUF):
+		t->number = net_tcp_send_buffer;
+		if (o->send_buffer)
+			t->number = LWIP_MIN(o->send_buffer, t->number);
+		break;
+	case KEY(SOL_SOCKET, SO_RCVBUF): /* a stream's window is the same for all connections */
+		t->number =
+		    sock_is_stream(s) || !o->receive_buffer ? net_tcp_window : o->receive_buffer;
+		break;
+	case KEY(SOL_SOCKET, SO_TYPE):
+		t->number = s->ops->type;
+		break;
+	case KEY(SOL_SOCKET, SO_PROTOCOL):
+		t->number = s->ops->protocol;
+		break;
+	case KEY(SOL_SOCKET, SO_DOMAIN):
+		t->number = s->family;
+		break;
+	case KEY(SOL_SOCKET, SO_ACCEPTCONN):
+		t->number = s->state == SOCK_LISTENING;
+		break;
+	case KEY(SOL_SOCKET, SO_ERROR):
+		t->number = (uint32_t)-sock_take_error(s);
+		break;
+	case KEY(IPPROTO_TCP, TCP_MAXSEG):
+		t->number = s->state == SOCK_CONNECTED && s->tcp ? tcp_mss(s->tcp) : TCP_MSS;
+		break;
+	default:
+		rule = find_rule(key);
+		if (!rule)
+			return -ENOPROTOOPT;
+		t->number = 0;
+		memcpy(&t->number, (const char *)o + rule->place, rule->bytes);
+	}
+	return sizeof(t->number);
+}
+
+int option_get(struct sock *s, int level, int option, void *value, socklen_t *bytes)
+{
+	int r = find_key(s, level, option);
+	union told t;
+
+	if (!value || !bytes)
+		return -EFAULT;
+	if (r >= 0)
+		r = tell(s, r, &t);
+	if (r < 0)
+		return r;
+	*bytes = LWIP_MIN(*bytes, (socklen_t)r);
+	memcpy(value, &t, *bytes);
+	return 0;
 }

@@ -131,7 +131,8 @@ static int socket_ioctl(struct file *f, unsigned long request, void *arg)
 	if (request != FIONREAD)
 		return -ENOTTY;
 	net_lock();
-	*(int *)arg = (int)s->ops->readable_bytes(s);
+	/* Of datagrams: in the next one. */
+	*(int *)arg = (int)(sock_is_stream(s) ? s->queued_bytes : s->head ? s->head->tot_len : 0);
 	net_unlock();
 	return 0;
 }
@@ -251,7 +252,7 @@ bool sock_may_bind(const struct sock *s, const ip_addr_t *ip)
 {
 	if (ip_addr_isany(ip) || is_own(ip))
 		return true;
-	return s->ops->type == SOCK_DGRAM &&
+	return !sock_is_stream(s) &&
 	       (ip_addr_ismulticast(ip) ||
 	        (IP_IS_V4(ip) && ip4_addr_isbroadcast_u32(ip_2_ip4(ip)->addr, netif_default)));
 }
@@ -406,7 +407,7 @@ int listen(int fd, int backlog)
 
 	if (!s)
 		return -1;
-	return leave(s, s->ops->listen ? s->ops->listen(s, backlog) : -EOPNOTSUPP);
+	return leave(s, sock_is_stream(s) ? tcp_sock_listen(s, backlog) : -EOPNOTSUPP);
 }
 
 /* Take the first waiting connection and give it a descriptor. Returns it, or -errno. */
@@ -417,12 +418,12 @@ static int accept_one(struct sock *s, struct sockaddr *address, socklen_t *bytes
 	int fd;
 
 	if (s->state != SOCK_LISTENING)
-		return s->ops->listen ? -EINVAL : -EOPNOTSUPP;
+		return sock_is_stream(s) ? -EINVAL : -EOPNOTSUPP;
 	if (list_empty(&s->accepted))
 		return -EAGAIN;
 	c = container_of(s->accepted.next, struct sock, accepted);
 	peer = (struct endpoint){0};
-	c->ops->peer(c, &peer);
+	tcp_sock_peer(c, &peer);
 	fd = install(c, flags);
 	if (fd < 0)
 		return fd; /* EMFILE: it goes on waiting */
@@ -459,8 +460,10 @@ static int start_connect(struct sock *s, const struct sockaddr *address, socklen
 	struct endpoint e;
 	int r;
 
-	if (address && bytes >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC)
-		return s->ops->disconnect(s);
+	if (address && bytes >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) {
+		(sock_is_stream(s) ? tcp_sock_disconnect : udp_sock_disconnect)(s);
+		return 0;
+	}
 	r = from_sockaddr(s, address, bytes, &e);
 	if (r < 0)
 		return r;
@@ -471,7 +474,7 @@ static int start_connect(struct sock *s, const struct sockaddr *address, socklen
 		else
 			ip_addr_set_loopback(true, &e.ip);
 	}
-	return s->ops->connect(s, &e);
+	return (sock_is_stream(s) ? tcp_sock_connect : udp_sock_connect)(s, &e);
 }
 
 /* Wait for what start_connect() has begun. */
@@ -502,7 +505,9 @@ int shutdown(int fd, int how)
 
 	if (!s)
 		return -1;
-	return leave(s, how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : s->ops->shutdown(s, how));
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		return leave(s, -EINVAL);
+	return leave(s, (sock_is_stream(s) ? tcp_sock_shutdown : udp_sock_shutdown)(s, how));
 }
 
 /* --- Names ----------------------------------------------------------------------------------- */
@@ -511,13 +516,16 @@ static int get_name(int fd, struct sockaddr *address, socklen_t *bytes, bool pee
 {
 	struct sock *s = enter(fd);
 	struct endpoint e = {0};
-	int r;
+	int r = 0;
 
 	if (!s)
 		return -1;
 	if (s->family == AF_INET6)
 		IP_SET_TYPE_VAL(e.ip, IPADDR_TYPE_V6);
-	r = peer ? s->ops->peer(s, &e) : s->ops->local(s, &e);
+	if (peer)
+		r = (sock_is_stream(s) ? tcp_sock_peer : udp_sock_peer)(s, &e);
+	else
+		(sock_is_stream(s) ? tcp_sock_local : udp_sock_local)(s, &e);
 	if (r == 0)
 		to_sockaddr(s, &e, address, bytes);
 	return leave(s, r);
@@ -541,7 +549,7 @@ static ssize_t send_to(struct sock *s, struct transfer *t, const struct sockaddr
 	struct endpoint to;
 	int r;
 
-	if (address && s->ops->type == SOCK_DGRAM) {
+	if (address && !sock_is_stream(s)) {
 		r = from_sockaddr(s, address, bytes, &to);
 		if (r < 0)
 			return r;
@@ -598,7 +606,7 @@ static ssize_t receive_from(struct sock *s, struct transfer *t, struct sockaddr 
 	struct endpoint from;
 	ssize_t r;
 
-	t->peer = address && s->ops->type == SOCK_DGRAM ? &from : NULL;
+	t->peer = address && !sock_is_stream(s) ? &from : NULL;
 	r = transfer(s, t, false);
 	if (r >= 0 && t->peer)
 		to_sockaddr(s, &from, address, bytes);

@@ -51,19 +51,11 @@ struct transfer {
 struct sock_ops {
 	uint8_t type, protocol;
 	int (*bind)(struct sock *s, const struct endpoint *e);
-	int (*listen)(struct sock *s, int backlog);
-	/* Starts; -EINPROGRESS: EPOLLOUT will tell. */
-	int (*connect)(struct sock *s, const struct endpoint *e);
-	int (*disconnect)(struct sock *s);
 	/* What can be done at once. Bytes; -EAGAIN: nothing or (see done) not enough; -errno */
 	ssize_t (*receive)(struct sock *s, struct transfer *t);
 	ssize_t (*send)(struct sock *s, struct transfer *t);
-	int (*shutdown)(struct sock *s, int how);
 	/* Put s->options into effect. */
 	void (*apply_options)(struct sock *s);
-	int (*local)(const struct sock *s, struct endpoint *e);
-	int (*peer)(const struct sock *s, struct endpoint *e); /* -ENOTCONN */
-	size_t (*readable_bytes)(const struct sock *s);
 	/* The descriptor is gone: let go of lwIP's control block. May give the lock back meanwhile. */
 	void (*closed)(struct sock *s);
 };
@@ -123,8 +115,29 @@ uint8_t sock_ip_type(const struct sock *s);
 /* Is this an address of ours, or none in particular, or (datagrams) a group? */
 bool sock_may_bind(const struct sock *s, const ip_addr_t *ip);
 
-/* socket_tcp.c: accept() has given c a descriptor; take it from its listener. */
+/*
+ * What only one call needs, by name: an app that does not call it does not link it.
+ */
+/* Starts; -EINPROGRESS: EPOLLOUT will tell. */
+int tcp_sock_connect(struct sock *s, const struct endpoint *e);
+int udp_sock_connect(struct sock *s, const struct endpoint *e);
+void tcp_sock_disconnect(struct sock *s);
+void udp_sock_disconnect(struct sock *s);
+int tcp_sock_listen(struct sock *s, int backlog);
+/* accept() has given c a descriptor; take it from its listener. */
 void tcp_taken(struct sock *c);
+int tcp_sock_shutdown(struct sock *s, int how);
+int udp_sock_shutdown(struct sock *s, int how);
+void tcp_sock_local(const struct sock *s, struct endpoint *e);
+void udp_sock_local(const struct sock *s, struct endpoint *e);
+/* -ENOTCONN */
+int tcp_sock_peer(const struct sock *s, struct endpoint *e);
+int udp_sock_peer(const struct sock *s, struct endpoint *e);
+
+static inline bool sock_is_stream(const struct sock *s)
+{
+	return s->ops == &tcp_ops;
+}
 
 /* option.c */
 void options_init(struct sock_options *o);

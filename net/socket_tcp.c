@@ -536,7 +536,7 @@ static u8_t lwip_backlog(int backlog)
 	return (u8_t)LWIP_MIN(LWIP_MAX(backlog, 0) + 1, UINT8_MAX);
 }
 
-static int tcp_sock_listen(struct sock *s, int backlog)
+int tcp_sock_listen(struct sock *s, int backlog)
 {
 	struct tcp_pcb *pcb;
 	err_t err;
@@ -563,7 +563,7 @@ static int tcp_sock_listen(struct sock *s, int backlog)
 	return 0;
 }
 
-static int tcp_sock_connect(struct sock *s, const struct endpoint *e)
+int tcp_sock_connect(struct sock *s, const struct endpoint *e)
 {
 	err_t err;
 	int r;
@@ -634,7 +634,7 @@ static void stop_listening(struct sock *s)
 	tcp_close(pcb);
 }
 
-static int tcp_sock_disconnect(struct sock *s)
+void tcp_sock_disconnect(struct sock *s)
 {
 	if (s->state == SOCK_LISTENING)
 		stop_listening(s);
@@ -645,10 +645,9 @@ static int tcp_sock_disconnect(struct sock *s)
 	s->unconfirmed = 0;
 	s->error = 0;
 	update(s);
-	return 0;
 }
 
-static int tcp_sock_shutdown(struct sock *s, int how)
+int tcp_sock_shutdown(struct sock *s, int how)
 {
 	err_t err = ERR_OK;
 
@@ -672,27 +671,21 @@ static int tcp_sock_shutdown(struct sock *s, int how)
 
 /* --- Names, the end -------------------------------------------------------------------------- */
 
-static int tcp_sock_local(const struct sock *s, struct endpoint *e)
+void tcp_sock_local(const struct sock *s, struct endpoint *e)
 {
 	if (s->tcp) {
 		e->ip = s->tcp->local_ip;
 		e->port = s->tcp->local_port;
 	}
-	return 0;
 }
 
-static int tcp_sock_peer(const struct sock *s, struct endpoint *e)
+int tcp_sock_peer(const struct sock *s, struct endpoint *e)
 {
 	if (s->state != SOCK_CONNECTED)
 		return -ENOTCONN;
 	e->ip = s->tcp->remote_ip;
 	e->port = s->tcp->remote_port;
 	return 0;
-}
-
-static size_t tcp_readable_bytes(const struct sock *s)
-{
-	return s->queued_bytes;
 }
 
 /* SO_LINGER: until the peer has acknowledged everything, or the time is over. */
@@ -733,15 +726,8 @@ const struct sock_ops tcp_ops = {
     .type = SOCK_STREAM,
     .protocol = IPPROTO_TCP,
     .bind = tcp_sock_bind,
-    .listen = tcp_sock_listen,
-    .connect = tcp_sock_connect,
-    .disconnect = tcp_sock_disconnect,
     .receive = tcp_receive,
     .send = tcp_send,
-    .shutdown = tcp_sock_shutdown,
     .apply_options = tcp_apply_options,
-    .local = tcp_sock_local,
-    .peer = tcp_sock_peer,
-    .readable_bytes = tcp_readable_bytes,
     .closed = tcp_sock_closed,
 };

@@ -268,7 +268,7 @@ static ssize_t udp_socket_send(struct sock *s, struct transfer *t)
 
 /* --- The rest -------------------------------------------------------------------------------- */
 
-static int udp_sock_connect(struct sock *s, const struct endpoint *e)
+int udp_sock_connect(struct sock *s, const struct endpoint *e)
 {
 	int r = need_bound_pcb(s);
 
@@ -284,15 +284,14 @@ static int udp_sock_connect(struct sock *s, const struct endpoint *e)
 	return r;
 }
 
-static int udp_sock_disconnect(struct sock *s)
+void udp_sock_disconnect(struct sock *s)
 {
 	if (s->udp)
 		udp_disconnect(s->udp);
 	s->state = SOCK_NEW;
-	return 0;
 }
 
-static int udp_sock_shutdown(struct sock *s, int how)
+int udp_sock_shutdown(struct sock *s, int how)
 {
 	if (s->state != SOCK_CONNECTED)
 		return -ENOTCONN;
@@ -309,37 +308,31 @@ static int udp_sock_shutdown(struct sock *s, int how)
 }
 
 /* A connected socket's address is the one it would send from. */
-static int udp_sock_local(const struct sock *s, struct endpoint *e)
+void udp_sock_local(const struct sock *s, struct endpoint *e)
 {
 	const ip_addr_t *source = NULL;
 	struct netif *netif;
 
 	if (!s->udp)
-		return 0;
+		return;
 	e->ip = s->udp->local_ip;
 	e->port = s->udp->local_port;
 	if (s->state != SOCK_CONNECTED || !ip_addr_isany(&e->ip))
-		return 0;
+		return;
 	netif = ip_route(&s->udp->local_ip, &s->udp->remote_ip);
 	if (netif)
 		source = ip_netif_get_local_ip(netif, &s->udp->remote_ip);
 	if (source)
 		e->ip = *source;
-	return 0;
 }
 
-static int udp_sock_peer(const struct sock *s, struct endpoint *e)
+int udp_sock_peer(const struct sock *s, struct endpoint *e)
 {
 	if (s->state != SOCK_CONNECTED)
 		return -ENOTCONN;
 	e->ip = s->udp->remote_ip;
 	e->port = s->udp->remote_port;
 	return 0;
-}
-
-static size_t udp_readable_bytes(const struct sock *s)
-{
-	return s->head ? s->head->tot_len : 0;
 }
 
 static void udp_sock_closed(struct sock *s)
@@ -358,14 +351,8 @@ const struct sock_ops udp_ops = {
     .type = SOCK_DGRAM,
     .protocol = IPPROTO_UDP,
     .bind = udp_sock_bind,
-    .connect = udp_sock_connect,
-    .disconnect = udp_sock_disconnect,
     .receive = udp_receive,
     .send = udp_socket_send,
-    .shutdown = udp_sock_shutdown,
     .apply_options = udp_apply_options,
-    .local = udp_sock_local,
-    .peer = udp_sock_peer,
-    .readable_bytes = udp_readable_bytes,
     .closed = udp_sock_closed,
 };
