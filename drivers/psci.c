@@ -45,12 +45,13 @@ static const struct machine_power psci_power = {
 
 static int psci_probe(const struct device *dev)
 {
-	const char *method = dt_string(dev->node, "method", 0);
+	size_t bytes;
+	const char *method = dt_prop(dev->node, "method", &bytes);
 
-	if (!method)
+	if (!method || bytes != 4)
 		return -EINVAL;
-	by_smc = !strcmp(method, "smc");
-	if (!by_smc && strcmp(method, "hvc") != 0)
+	by_smc = !memcmp(method, "smc", 4);
+	if (!by_smc && memcmp(method, "hvc", 4) != 0)
 		return -EINVAL;
 	machine_power_register(&psci_power);
 	return 0;

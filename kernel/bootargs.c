@@ -94,7 +94,7 @@ static char *split(const char *line, const char *end, char *to)
 void bootargs_init(const char *line)
 {
 	static char *no_words[2];
-	size_t bytes = strnlen(line, LINE_BYTES), pointers = bytes / 2 + 4;
+	size_t bytes = MIN(strlen(line), LINE_BYTES), pointers = bytes / 2 + 4;
 	char **argv = boot_alloc(pointers * sizeof(*argv) + bytes + 1), *end;
 
 	bootargs_argv = argv ? argv : no_words;

@@ -82,7 +82,7 @@ void report_end(void)
 {
 	const char *what = bootarg("panic");
 
-	if (!health_end(MACHINE_PANIC) && what && !strcmp(what, "halt")) {
+	if (!health_end(MACHINE_PANIC) && what && strlen(what) == 4 && !memcmp(what, "halt", 4)) {
 		klog("halted");
 		for (;;)
 			__asm__ volatile("wfi");

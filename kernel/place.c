@@ -216,7 +216,8 @@ enter(struct boot_info *info, uint64_t base, uint64_t distance)
 	} else {
 		*guard = sysreg_read(cntpct_el0) * UINT64_C(0x9e3779b97f4a7c15); /* best effort */
 	}
-	memmove((void *)((uint64_t)info + distance), info, sizeof(*info));
+	if (distance)
+		memcpy((void *)((uint64_t)info + distance), info, sizeof(*info));
 	dcache_clean((void *)base, (size_t)(__text_end - __image_start));
 	mmu_enter(info->root, (uint64_t)kernel_main + distance,
 	          (uint64_t)__boot_stack_top + distance, distance);

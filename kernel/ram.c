@@ -14,8 +14,9 @@
  */
 static int change(struct ram_map *m, uint64_t start, uint64_t end, bool add)
 {
-	struct ram_extent put[2];
+	struct ram_extent put[2], rest[RAM_EXTENTS];
 	unsigned int i = 0, j, n = 0;
+	size_t rest_bytes;
 	uint64_t first = start, last = end;
 
 	while (i < m->count && m->extent[i].end + add <= start)
@@ -34,8 +35,10 @@ static int change(struct ram_map *m, uint64_t start, uint64_t end, bool add)
 	}
 	if (m->count - (j - i) + n > RAM_EXTENTS)
 		return -E2BIG;
-	memmove(&m->extent[i + n], &m->extent[j], (m->count - j) * sizeof(put[0]));
+	rest_bytes = (m->count - j) * sizeof(rest[0]);
+	memcpy(rest, &m->extent[j], rest_bytes);
 	memcpy(&m->extent[i], put, n * sizeof(put[0]));
+	memcpy(&m->extent[i + n], rest, rest_bytes);
 	m->count -= j - i - n;
 	return 0;
 }
