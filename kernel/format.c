@@ -80,7 +80,7 @@ static inline char *number(char *end, uint64_t value, const struct options *o)
 	return at;
 }
 
-size_t format_text(char *out, size_t bytes, const char *fmt, va_list args)
+size_t format_text(char *out, size_t bytes, const char *fmt, va_list *args)
 {
 	char digits[FORMAT_NUMBER_BYTES + 3], *end = digits + sizeof(digits);
 	struct out o = {out, out + bytes};
@@ -92,7 +92,7 @@ size_t format_text(char *out, size_t bytes, const char *fmt, va_list args)
 		if (*fmt == '%' && *++fmt != '%') {
 			struct options options = read_options(fmt);
 			/* Integers and pointers take eight bytes each (AAPCS64, 6.8.2, C.9, C.16). */
-			uint64_t value = va_arg(args, uint64_t);
+			uint64_t value = va_arg(*args, uint64_t);
 
 			fmt = options.letter;
 			if (*fmt == 's') {

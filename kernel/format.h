@@ -11,7 +11,7 @@
  * Write to out, at most bytes, without a terminating 0. What does not fit is cut.
  * Returns bytes written
  */
-size_t format_text(char *out, size_t bytes, const char *fmt, va_list args);
+size_t format_text(char *out, size_t bytes, const char *fmt, va_list *args);
 
 /*
  * Write a number so that it ends before end: at most FORMAT_NUMBER_BYTES, at least `least` digits.

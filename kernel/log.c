@@ -85,7 +85,7 @@ void __attribute__((weak)) crash_log(const char *line, size_t bytes)
 	(void)bytes;
 }
 
-void klog_with(const char *before, const char *fmt, va_list args)
+void klog_with(const char *before, const char *fmt, va_list *args)
 {
 	char line[TIME_BYTES + LINE_BYTES], *at = line + TIME_BYTES;
 	char *start = format_time(at, time_now_ns()), *end = start + LINE_BYTES - 1;
@@ -108,7 +108,7 @@ void klog(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	klog_with("", fmt, args);
+	klog_with("", fmt, &args);
 	va_end(args);
 }
 

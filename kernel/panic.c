@@ -98,7 +98,7 @@ void panic(const char *fmt, ...)
 
 	report_begin();
 	va_start(args, fmt);
-	klog_with("PANIC: ", fmt, args);
+	klog_with("PANIC: ", fmt, &args);
 	va_end(args);
 	report_context(in_irq());
 	report_backtrace((uint64_t)__builtin_return_address(0), 0, record[0]);

@@ -20,7 +20,7 @@ static __attribute__((format(printf, 1, 2))) void same(const char *fmt, ...)
 	size_t count;
 
 	va_start(args, fmt);
-	count = format_text(ours, sizeof(ours), fmt, args);
+	count = format_text(ours, sizeof(ours), fmt, &args);
 	va_end(args);
 	ours[count] = '\0';
 	va_start(args, fmt);
@@ -83,7 +83,7 @@ static size_t into(char *out, size_t bytes, const char *fmt, ...)
 	size_t count;
 
 	va_start(args, fmt);
-	count = format_text(out, bytes, fmt, args);
+	count = format_text(out, bytes, fmt, &args);
 	va_end(args);
 	return count;
 }

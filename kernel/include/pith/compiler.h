@@ -17,5 +17,7 @@
 #define COLD              __attribute__((cold))
 #define NOINLINE          __attribute__((noinline))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+/* A variadic function that is never given floating point: it need not save those registers. */
+#define NO_FLOATS __attribute__((target("general-regs-only")))
 
 #endif
