@@ -72,7 +72,7 @@ static int timer_frequency(dt_node node, uint64_t *freq_hz)
 
 static int timer_probe(const struct device *dev)
 {
-	int index = dt_irq_index(dev->node, "virt");
+	int index = dt_string_index(dev->node, "interrupt-names", "virt");
 	uint64_t freq_hz;
 	int error = timer_frequency(dev->node, &freq_hz);
 

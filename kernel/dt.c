@@ -698,8 +698,7 @@ const char *dt_string(dt_node n, const char *name, unsigned int index)
 	return NULL;
 }
 
-/* The place of a string in a list, or -ENOENT. */
-static int string_index(dt_node n, const char *name, const char *wanted)
+int dt_string_index(dt_node n, const char *name, const char *wanted)
 {
 	const char *s;
 
@@ -723,7 +722,7 @@ const char *dt_compatible_strings(dt_node n, size_t *bytes)
 
 bool dt_compatible(dt_node n, const char *compatible)
 {
-	return string_index(n, "compatible", compatible) >= 0;
+	return dt_string_index(n, "compatible", compatible) >= 0;
 }
 
 dt_node dt_find_compatible(dt_node after, const char *compatible)
@@ -800,7 +799,7 @@ static int64_t through(dt_node bus, bool dma, int64_t space, uint64_t *at, uint6
 	unsigned int parent_cells = dt.nodes[b->parent].address_cells;
 	struct value v = value_of(bus, dma ? "dma-ranges" : "ranges");
 	unsigned int cells = entry_cells(bus, parent_cells, v.bytes);
-	bool pci = child_cells == 3 && !string_index(bus, "device_type", "pci");
+	bool pci = child_cells == 3 && !dt_string_index(bus, "device_type", "pci");
 	uint64_t from = *at;
 	int64_t result = -ENXIO;
 
@@ -879,7 +878,7 @@ int dt_reg(dt_node n, unsigned int index, uint64_t *pa, uint64_t *bytes)
 
 int dt_reg_by_name(dt_node n, const char *reg_name, uint64_t *pa, uint64_t *bytes)
 {
-	int index = string_index(n, "reg-names", reg_name);
+	int index = dt_string_index(n, "reg-names", reg_name);
 
 	return index < 0 ? index : dt_reg(n, (unsigned int)index, pa, bytes);
 }
@@ -1119,11 +1118,6 @@ unsigned int dt_irq_count(dt_node n)
 	if (!v.cells || own_interrupt(n, 0, &irq))
 		return 0;
 	return (unsigned int)(v.bytes / 4 / irq.cell_count);
-}
-
-int dt_irq_index(dt_node n, const char *irq_name)
-{
-	return string_index(n, "interrupt-names", irq_name);
 }
 
 /* ---- RAM ---- */

@@ -224,7 +224,7 @@ static void a_node_that_does_not_exist_has_nothing(void **state)
 		assert_int_equal(dt_reg_by_name(n, "x", &a, &b), -ENOENT);
 		assert_int_equal(dt_irq(n, 0, &irq), -ENOENT);
 		assert_int_equal(dt_irq_count(n), 0);
-		assert_int_equal(dt_irq_index(n, "x"), -ENOENT);
+		assert_int_equal(dt_string_index(n, "interrupt-names", "x"), -ENOENT);
 		assert_int_equal(dt_dma_window(n, 0, &w), -ENOENT);
 		dt_wipe(n, "compatible");
 	}
@@ -605,8 +605,8 @@ static void an_interrupt_finds_its_controller(void **state)
 	EXPECT_IRQ("/dev", 1, "/gic", 1, 8, 1);
 	assert_int_equal(irq_error("/dev", 2), -ENOENT);
 	assert_int_equal(dt_irq_count(at("/dev")), 2);
-	assert_int_equal(dt_irq_index(at("/dev"), "b"), 1);
-	assert_int_equal(dt_irq_index(at("/dev"), "c"), -ENOENT);
+	assert_int_equal(dt_string_index(at("/dev"), "interrupt-names", "b"), 1);
+	assert_int_equal(dt_string_index(at("/dev"), "interrupt-names", "c"), -ENOENT);
 	EXPECT_IRQ("/dev/child", 0, "/gic", 0, 2, 4);
 	/* A parent with #interrupt-cells is the interrupt parent; the root's word is further away. */
 	EXPECT_IRQ("/gic/v2m", 0, "/gic", 0, 5, 1);

@@ -74,6 +74,8 @@ int dt_u32(dt_node n, const char *name, unsigned int index, uint32_t *value);
 int dt_u64(dt_node n, const char *name, uint64_t *value); /* 4 or 8 bytes long */
 /* The index-th string of a string list; NULL when there is none. */
 const char *dt_string(dt_node n, const char *name, unsigned int index);
+/* The index of such a string in a string list (interrupt-names, say), or -ENOENT. */
+int dt_string_index(dt_node n, const char *name, const char *wanted);
 bool dt_compatible(dt_node n, const char *compatible);
 /* The whole compatible property: strings side by side, the last maybe not terminated. NULL: none. */
 const char *dt_compatible_strings(dt_node n, size_t *bytes);
@@ -103,8 +105,6 @@ struct dt_irq {
 };
 int dt_irq(dt_node n, unsigned int index, struct dt_irq *irq);
 unsigned int dt_irq_count(dt_node n);
-/* Index of an entry in interrupt-names, or -ENOENT. */
-int dt_irq_index(dt_node n, const char *irq_name);
 
 /*
  * The index-th window of the DMA addresses that n's bus masters use: bus address, CPU address, size,
