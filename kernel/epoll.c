@@ -120,7 +120,7 @@ static bool item_notify(struct watcher *w, uint32_t events)
 }
 
 /* Asked anew: what is ready already counts as a notification. */
-static void item_ask(struct item *item, const struct epoll_event *event)
+static NOINLINE void item_ask(struct item *item, const struct epoll_event *event)
 {
 	item->events = (event->events & ~MODES) | EPOLLERR | EPOLLHUP;
 	item->mode = event->events & MODES;
@@ -166,7 +166,7 @@ static uint32_t epoll_poll(struct file *f)
 	return events;
 }
 
-static void epoll_closed(struct file *f)
+static COLD void epoll_closed(struct file *f)
 {
 	struct epoll *set = container_of(f, struct epoll, file);
 
@@ -197,7 +197,7 @@ static const struct file_ops epoll_ops = {
     .release = epoll_release,
 };
 
-int epoll_create1(int flags)
+COLD int epoll_create1(int flags)
 {
 	struct epoll *set;
 	int fd;
@@ -225,7 +225,7 @@ int epoll_create(int size)
 /* --- Sets within sets; interrupts masked --- */
 
 /* How many levels of sets there are from f down, or DEPTH_MAX + 1: too deep, or `set` is there. */
-static int depth_below(struct file *f, const struct epoll *set)
+static COLD int depth_below(struct file *f, const struct epoll *set)
 {
 	int deepest = 0;
 
@@ -241,7 +241,7 @@ static int depth_below(struct file *f, const struct epoll *set)
 	return MIN(deepest, DEPTH_MAX) + 1;
 }
 
-static int depth_above(struct epoll *set)
+static COLD int depth_above(struct epoll *set)
 {
 	int highest = 0;
 
@@ -256,7 +256,7 @@ static int depth_above(struct epoll *set)
 
 /* --- epoll_ctl --- */
 
-static int item_add(struct epoll *set, struct file *f, int fd, const struct epoll_event *event)
+static COLD int item_add(struct epoll *set, struct file *f, int fd, const struct epoll_event *event)
 {
 	struct item *item = malloc(sizeof(*item));
 	unsigned long irq;
@@ -284,7 +284,7 @@ static int item_add(struct epoll *set, struct file *f, int fd, const struct epol
 	return err;
 }
 
-static int item_modify(struct epoll *set, struct file *f, int fd, const struct epoll_event *event)
+static COLD int item_modify(struct epoll *set, struct file *f, int fd, const struct epoll_event *event)
 {
 	unsigned long irq = irq_save();
 	struct item *item = item_find(set, f, fd);
@@ -300,7 +300,7 @@ static int item_modify(struct epoll *set, struct file *f, int fd, const struct e
 	return err;
 }
 
-static int item_delete(struct epoll *set, struct file *f, int fd)
+static COLD int item_delete(struct epoll *set, struct file *f, int fd)
 {
 	unsigned long irq = irq_save();
 	struct item *item = item_find(set, f, fd);
@@ -318,7 +318,7 @@ static int item_delete(struct epoll *set, struct file *f, int fd)
 #define EXCLUSIVE_OK \
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLET | EPOLLWAKEUP | EPOLLEXCLUSIVE)
 
-static int control(struct file *set_file, int op, struct file *f, int fd,
+static COLD int control(struct file *set_file, int op, struct file *f, int fd,
                    const struct epoll_event *event)
 {
 	struct epoll *set = container_of(set_file, struct epoll, file);
@@ -342,7 +342,7 @@ static int control(struct file *set_file, int op, struct file *f, int fd,
 	}
 }
 
-int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+COLD int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct file *set_file = fd_get(epfd), *f = fd_get(fd);
 	int result = set_file && f ? control(set_file, op, f, fd, event) : -EBADF;
@@ -389,7 +389,7 @@ static int collect(struct epoll *set, struct epoll_event *events, int max)
 }
 
 /* Sleep until something may be ready. 0, -ETIMEDOUT or -EBADF. */
-static int wait_ready(struct epoll *set, uint64_t deadline_ns)
+static NOINLINE int wait_ready(struct epoll *set, uint64_t deadline_ns)
 {
 	unsigned long irq = irq_save();
 	int err = 0;
