@@ -53,6 +53,6 @@ obj-y += kernel/libc.o kernel/stdio.o kernel/clock.o kernel/system.o
 $(obj)/kernel/pthread.o $(obj)/kernel/semaphore.o: flags := -fno-strict-aliasing
 
 # What runs for every packet, wake-up or call of the app's.
-$(addprefix $(obj)/kernel/,thread.o time.o irq.o malloc.o page.o netdev.o block.o dma_map.o \
-	fd.o rw.o poll.o epoll.o pipe.o eventfd.o timerfd.o pthread.o semaphore.o entropy.o): optimize := -O2
+$(addprefix $(obj)/kernel/,thread.o time.o irq.o malloc.o netdev.o block.o dma_map.o \
+	fd.o rw.o poll.o epoll.o pipe.o eventfd.o timerfd.o pthread.o semaphore.o): optimize := -O2
 $(obj)/$(mbedtls)/library/chacha20.o $(obj)/$(mbedtls)/library/sha256.o: optimize := -O2

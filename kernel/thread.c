@@ -52,21 +52,24 @@ struct thread *thread_current(void)
 
 static void enqueue(struct thread *t, bool at_head)
 {
-	struct list *q = &run_queue[t->priority];
+	int priority = t->priority;
+	struct list *q = &run_queue[priority];
 
 	t->state = THREAD_READY;
 	if (at_head)
 		list_add_head(q, &t->link);
 	else
 		list_add_tail(q, &t->link);
-	run_mask |= 1u << t->priority;
+	run_mask |= 1u << priority;
 }
 
 static void dequeue(struct thread *t)
 {
+	int priority = t->priority;
+
 	list_remove(&t->link);
-	if (list_empty(&run_queue[t->priority]))
-		run_mask &= ~(1u << t->priority);
+	if (list_empty(&run_queue[priority]))
+		run_mask &= ~(1u << priority);
 }
 
 static int top_priority(void)
@@ -100,7 +103,7 @@ static inline struct thread *charge_current(void)
 }
 
 /* Does somebody deserve the CPU more than the running thread? Then soon. */
-static NOINLINE void check_switch(void)
+static void check_switch(void)
 {
 	struct thread *now = thread_current();
 	int top = top_priority();
@@ -113,8 +116,10 @@ static NOINLINE void check_switch(void)
 		start_slice(now);
 }
 
+/* From where it waits, if it does. */
 static NOINLINE void make_ready(struct thread *t)
 {
+	list_remove(&t->link);
 	t->slice_left_ns = THREAD_SLICE_NS; /* it waited: a new turn */
 	enqueue(t, false);
 	check_switch();
@@ -263,12 +268,6 @@ static NOINLINE void update_priority(struct thread *t)
 	}
 }
 
-static NOINLINE void wake(struct thread *t)
-{
-	list_remove(&t->link);
-	make_ready(t);
-}
-
 static void wait_expired(struct timer *timer)
 {
 	struct thread *t = container_of(timer, struct thread, timeout);
@@ -277,7 +276,7 @@ static void wait_expired(struct timer *timer)
 	if (t->state != THREAD_WAITING)
 		return;
 	t->wait_result = -ETIMEDOUT;
-	wake(t);
+	make_ready(t);
 }
 
 bool thread_may_block(void)
@@ -315,7 +314,7 @@ NOINLINE int waitq_wake_one(struct waitq *q)
 	bool any = !list_empty(&q->waiters);
 
 	if (any)
-		wake(container_of(q->waiters.next, struct thread, link));
+		make_ready(container_of(q->waiters.next, struct thread, link));
 	irq_restore(flags);
 	return any;
 }
@@ -326,7 +325,7 @@ int waitq_wake_all(struct waitq *q)
 	int n = 0;
 
 	for (; !list_empty(&q->waiters); n++)
-		wake(container_of(q->waiters.next, struct thread, link));
+		make_ready(container_of(q->waiters.next, struct thread, link));
 	irq_restore(flags);
 	return n;
 }
@@ -417,11 +416,13 @@ void mutex_lock(struct mutex *m)
 static NOINLINE void hand_over(struct mutex *m, unsigned long flags)
 {
 	struct thread *next = container_of(m->waiters.waiters.next, struct thread, link);
+	struct thread *now = thread_current();
 
 	list_remove(&m->owned);
-	update_priority(thread_current());
+	if (now->priority > now->base_priority)
+		update_priority(now); /* what it had inherited by m */
 	m->owner = next;
-	wake(next);
+	make_ready(next);
 	if (!list_empty(&m->waiters.waiters))
 		list_add_tail(&next->held, &m->owned);
 	irq_restore(flags);

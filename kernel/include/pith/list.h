@@ -34,9 +34,12 @@ static inline bool list_empty(const struct list *head)
 /* Insert l before pos; with pos the head, that is at the tail. */
 static inline void list_insert_before(struct list *pos, struct list *l)
 {
-	l->prev = pos->prev;
+	struct list *prev =
+	    pos->prev; /* read once: the compiler cannot know that l is not in the list */
+
+	l->prev = prev;
 	l->next = pos;
-	pos->prev->next = l;
+	prev->next = l;
 	pos->prev = l;
 }
 
@@ -53,8 +56,10 @@ static inline void list_add_head(struct list *head, struct list *l)
 /* Remove l and leave it an empty list of its own, so that removing twice is harmless. */
 static inline void list_remove(struct list *l)
 {
-	l->prev->next = l->next;
-	l->next->prev = l->prev;
+	struct list *prev = l->prev, *next = l->next;
+
+	prev->next = next;
+	next->prev = prev;
 	list_init(l);
 }
 
