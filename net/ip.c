@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses, as lwIP copies and compares them (net/arch/ip.h). */
-#include <stdbool.h>
 #include "lwip/ip_addr.h"
 #include "lwip/netif.h"
 
 extern inline u64_t net_ip6_half(const void *address, unsigned int half);
-extern inline bool net_ip6_eq(const ip6_addr_t *a, const ip6_addr_t *b);
-extern inline bool net_ip_eq(const ip_addr_t *a, const ip_addr_t *b);
-extern inline bool net_ip6_isany(const ip6_addr_t *a);
-extern inline bool net_ip_isany(const ip_addr_t *a);
-extern inline bool net_ip_ismulticast(const ip_addr_t *a);
+extern inline int net_ip6_eq(const ip6_addr_t *a, const ip6_addr_t *b);
+extern inline int net_ip_eq(const ip_addr_t *a, const ip_addr_t *b);
+extern inline int net_ip6_isany(const ip6_addr_t *a);
+extern inline int net_ip_isany(const ip_addr_t *a);
+extern inline int net_ip_ismulticast(const ip_addr_t *a);
 
 void net_ip6_set(ip6_addr_t *to, const ip6_addr_t *from)
 {
@@ -17,7 +16,7 @@ void net_ip6_set(ip6_addr_t *to, const ip6_addr_t *from)
 }
 
 /* RFC 4007, section 4, and 4291, section 2.7: link-local, and groups of an interface or link. */
-bool net_ip6_has_scope(u32_t first_word, enum lwip_ipv6_scope_type type)
+int net_ip6_has_scope(u32_t first_word, enum lwip_ipv6_scope_type type)
 {
 	const ip6_addr_t a = {.addr = {first_word}};
 

@@ -76,6 +76,7 @@ extern _Bool net_loop_pending; /* there are packets to ourselves (netif.c) */
 #define LWIP_ND6_RDNSS_MAX_DNS_SERVERS 2
 #define MEMP_NUM_ND6_QUEUE             16 /* enforced by nd6.c itself, not by the pool */
 #define LWIP_IPV6_FORWARD              0
+#define LWIP_ND6_TCP_REACHABILITY_HINTS 0 /* asked for again each half minute instead */
 
 /* --- UDP, DNS -------------------------------------------------------------------------------- */
 #define LWIP_UDP             1

@@ -42,31 +42,31 @@ inline u64_t net_ip6_half(const void *address, unsigned int half)
 	return v;
 }
 
-inline bool net_ip6_eq(const ip6_addr_t *a, const ip6_addr_t *b)
+inline int net_ip6_eq(const ip6_addr_t *a, const ip6_addr_t *b)
 {
 	return net_ip6_half(a, 0) == net_ip6_half(b, 0) &&
 	       net_ip6_half(a, 1) == net_ip6_half(b, 1) && ip6_addr_zone_eq(a, b);
 }
 
-inline bool net_ip_eq(const ip_addr_t *a, const ip_addr_t *b)
+inline int net_ip_eq(const ip_addr_t *a, const ip_addr_t *b)
 {
 	return IP_GET_TYPE(a) == IP_GET_TYPE(b) &&
 	       (IP_IS_V6_VAL(*a) ? net_ip6_eq(ip_2_ip6(a), ip_2_ip6(b))
 	                         : ip4_addr_eq(ip_2_ip4(a), ip_2_ip4(b)));
 }
 
-inline bool net_ip6_isany(const ip6_addr_t *a)
+inline int net_ip6_isany(const ip6_addr_t *a)
 {
 	return (net_ip6_half(a, 0) | net_ip6_half(a, 1)) == 0;
 }
 
-inline bool net_ip_isany(const ip_addr_t *a)
+inline int net_ip_isany(const ip_addr_t *a)
 {
 	return !a ||
 	       (IP_IS_V6_VAL(*a) ? net_ip6_isany(ip_2_ip6(a)) : ip4_addr_isany_val(*ip_2_ip4(a)));
 }
 
-inline bool net_ip_ismulticast(const ip_addr_t *a)
+inline int net_ip_ismulticast(const ip_addr_t *a)
 {
 	return IP_IS_V6(a) ? ip6_addr_ismulticast(ip_2_ip6(a)) : ip4_addr_ismulticast(ip_2_ip4(a));
 }
@@ -97,7 +97,7 @@ static inline __attribute__((always_inline)) bool net_ip_same(const ip_addr_t *a
 /* --- Zones: which interface a link-local address belongs to ---------------------------------------- */
 
 /* Does an address that begins with this word belong to one interface only? */
-bool net_ip6_has_scope(u32_t first_word, enum lwip_ipv6_scope_type type);
+int net_ip6_has_scope(u32_t first_word, enum lwip_ipv6_scope_type type);
 void net_ip6_assign_zone(ip6_addr_t *a, enum lwip_ipv6_scope_type type, const struct netif *netif);
 
 #undef ip6_addr_has_scope
