@@ -68,14 +68,14 @@ int8_t shortcut_ip4_output(struct pbuf *p, const struct ip4_addr *from, const st
 extern _Bool net_loop_pending; /* there are packets to ourselves (netif.c) */
 
 /* --- IPv6 ------------------------------------------------------------------------------------ */
-#define LWIP_IPV6                      1
-#define IPV6_FRAG_COPYHEADER           1 /* pointers are larger than a fragment header's fields */
-#define LWIP_IPV6_DUP_DETECT_ATTEMPTS  1
-#define LWIP_IPV6_NUM_ADDRESSES        4 /* link-local, two prefixes, one to spare */
-#define LWIP_ND6_NUM_NEIGHBORS         16
-#define LWIP_ND6_RDNSS_MAX_DNS_SERVERS 2
-#define MEMP_NUM_ND6_QUEUE             16 /* enforced by nd6.c itself, not by the pool */
-#define LWIP_IPV6_FORWARD              0
+#define LWIP_IPV6                       1
+#define IPV6_FRAG_COPYHEADER            1 /* pointers are larger than a fragment header's fields */
+#define LWIP_IPV6_DUP_DETECT_ATTEMPTS   1
+#define LWIP_IPV6_NUM_ADDRESSES         4 /* link-local, two prefixes, one to spare */
+#define LWIP_ND6_NUM_NEIGHBORS          16
+#define LWIP_ND6_RDNSS_MAX_DNS_SERVERS  2
+#define MEMP_NUM_ND6_QUEUE              16 /* enforced by nd6.c itself, not by the pool */
+#define LWIP_IPV6_FORWARD               0
 #define LWIP_ND6_TCP_REACHABILITY_HINTS 0 /* asked for again each half minute instead */
 
 /* --- UDP, DNS -------------------------------------------------------------------------------- */
