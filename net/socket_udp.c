@@ -16,12 +16,13 @@
 #define PACKET_OVERHEAD    128         /* what a queued datagram costs beyond its bytes, about */
 #define RECEIVE_BUFFER_MIN (72 * 1024) /* the largest datagram, and some */
 
-struct origin {
-	uint8_t type, zone; /* lwIP's IPADDR_TYPE_V4 or V6 */
-	uint16_t port;
-	uint32_t address[4];
-};
-_Static_assert(sizeof(struct origin) <= IP_HLEN + UDP_HLEN, "takes the headers' place");
+/* Where a datagram came from. */
+_Static_assert(sizeof(struct endpoint) <= IP_HLEN + UDP_HLEN, "takes the headers' place");
+
+static void *origin(const struct pbuf *p)
+{
+	return (char *)p->payload - sizeof(struct endpoint);
+}
 
 uint32_t udp_overflows;
 static struct list refused = LIST_INIT(refused); /* sockets that found a device full */
@@ -35,35 +36,6 @@ static uint32_t receive_limit(const struct sock *s)
 	return s->options.receive_buffer ? LWIP_MIN(s->options.receive_buffer, 4 * usual) : usual;
 }
 
-static void note_origin(struct pbuf *p, const ip_addr_t *ip, uint16_t port)
-{
-	struct origin o = {.type = IP_GET_TYPE(ip), .port = port};
-
-	if (IP_IS_V6(ip)) {
-		o.zone = (uint8_t)ip6_addr_zone(ip_2_ip6(ip));
-		memcpy(o.address, ip_2_ip6(ip)->addr, 16);
-	} else {
-		o.address[0] = ip_2_ip4(ip)->addr;
-	}
-	memcpy((char *)p->payload - sizeof(o), &o, sizeof(o));
-}
-
-static void read_origin(const struct pbuf *p, struct endpoint *e)
-{
-	struct origin o;
-
-	memcpy(&o, (char *)p->payload - sizeof(o), sizeof(o));
-	memset(e, 0, sizeof(*e));
-	IP_SET_TYPE_VAL(e->ip, o.type);
-	e->port = o.port;
-	if (o.type == IPADDR_TYPE_V6) {
-		memcpy(ip_2_ip6(&e->ip)->addr, o.address, 16);
-		ip6_addr_set_zone(ip_2_ip6(&e->ip), o.zone);
-	} else {
-		ip_2_ip4(&e->ip)->addr = o.address[0];
-	}
-}
-
 static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *ip,
                         u16_t port)
 {
@@ -75,7 +47,7 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
 		pbuf_free(p);
 		return;
 	}
-	note_origin(p, ip, port);
+	memcpy(origin(p), &(struct endpoint){*ip, port}, sizeof(struct endpoint));
 	s->queued_bytes += p->tot_len + PACKET_OVERHEAD;
 	if (s->head)
 		s->tail->next = p;
@@ -127,7 +99,7 @@ static ssize_t udp_receive(struct sock *s, struct transfer *t)
 	if (!p)
 		return s->shut_read ? 0 : -EAGAIN;
 	if (t->peer)
-		read_origin(p, t->peer);
+		memcpy(t->peer, origin(p), sizeof(*t->peer));
 	total = p->tot_len;
 	bytes = copy_out(p, t);
 	t->truncated = bytes < total;
