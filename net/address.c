@@ -41,9 +41,9 @@ static int parse4(const char *t, uint8_t a[4])
 	return *t == '\0';
 }
 
-static size_t format4(const uint8_t *a, char *out)
+static void format4(const uint8_t *a, char out[INET_ADDRSTRLEN])
 {
-	return (size_t)sprintf(out, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
+	snprintf(out, INET_ADDRSTRLEN, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
 }
 
 /* --- IPv6 ------------------------------------------------------------------------------------ */
@@ -154,8 +154,9 @@ static bool has_ipv4(const uint16_t g[8], int gap_start, int gap_length)
 	return gap_start == 0 && (gap_length == 6 || (gap_length == 5 && g[5] == 0xffff));
 }
 
-static void format6(const uint8_t *a, char *out)
+static void format6(const uint8_t *a, char out[INET6_ADDRSTRLEN])
 {
+	char *end = out + INET6_ADDRSTRLEN;
 	uint16_t g[8];
 	int start, length, groups;
 
@@ -165,13 +166,13 @@ static void format6(const uint8_t *a, char *out)
 	groups = has_ipv4(g, start, length) ? 6 : 8;
 	for (int i = 0; i < groups; i++) {
 		if (i == start) {
-			out += sprintf(out, i ? ":" : "::");
+			out += snprintf(out, (size_t)(end - out), i ? ":" : "::");
 			i += length - 1;
 			if (i == 7)
 				return;
 			continue;
 		}
-		out += sprintf(out, "%x%s", g[i], i < 7 ? ":" : "");
+		out += snprintf(out, (size_t)(end - out), "%x%s", g[i], i < 7 ? ":" : "");
 	}
 	if (groups == 6)
 		format4(a + 12, out);
@@ -200,6 +201,7 @@ int inet_pton(int family, const char *text, void *address)
 const char *inet_ntop(int family, const void *address, char *text, socklen_t bytes)
 {
 	char out[INET6_ADDRSTRLEN];
+	size_t length;
 
 	if (family == AF_INET) {
 		format4(address, out);
@@ -209,11 +211,12 @@ const char *inet_ntop(int family, const void *address, char *text, socklen_t byt
 		errno = EAFNOSUPPORT;
 		return NULL;
 	}
-	if (strlen(out) >= bytes) {
+	length = strlen(out);
+	if (length >= bytes) {
 		errno = ENOSPC;
 		return NULL;
 	}
-	return strcpy(text, out);
+	return memcpy(text, out, length + 1);
 }
 
 /* A number in C's notation, at most max. Returns where it ends, or NULL. */

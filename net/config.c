@@ -48,7 +48,7 @@ static bool is_netmask(uint32_t mask)
 	return (zeros & (zeros + 1)) == 0;
 }
 
-static int parse_field(int number, const char *text, struct ip_config *c)
+static int parse_field(int number, const char *text, size_t bytes, struct ip_config *c)
 {
 	uint32_t server = 0; /* of NFS: checked, not used */
 	uint32_t *const addresses[FIELDS] = {&c->client,  &server,          &c->gateway,
@@ -56,12 +56,12 @@ static int parse_field(int number, const char *text, struct ip_config *c)
 
 	switch (number) {
 	case 4:
-		strcpy(c->hostname, text);
+		memcpy(c->hostname, text, bytes + 1);
 		return 0;
 	case 5:
-		if (strlen(text) >= sizeof(c->device))
+		if (bytes >= sizeof(c->device))
 			return -EINVAL;
-		strcpy(c->device, text);
+		memcpy(c->device, text, bytes + 1);
 		return 0;
 	case 6:
 		return parse_mode(text, c);
@@ -84,7 +84,7 @@ static int parse(const char *arg, struct ip_config *c)
 		text[bytes] = '\0';
 		if (i == 0 && !arg[bytes] && parse_mode(text, c) == 0)
 			return 0;
-		r = parse_field(i, text, c);
+		r = parse_field(i, text, bytes, c);
 		if (!arg[bytes])
 			break;
 	}

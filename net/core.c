@@ -235,9 +235,10 @@ static void set_dns_servers(void)
 static void set_hostname(void)
 {
 	const char *name = bootarg("hostname");
+	size_t bytes = name ? strlen(name) + 1 : 0;
 
-	if (!ip_config.hostname[0] && name && strlen(name) < sizeof(ip_config.hostname))
-		strcpy(ip_config.hostname, name);
+	if (name && !ip_config.hostname[0] && bytes <= sizeof(ip_config.hostname))
+		memcpy(ip_config.hostname, name, bytes);
 }
 
 static int net_init(void)
