@@ -907,7 +907,7 @@ static int read_phy_mode(struct genet *n)
 {
 	const char *mode = dt_string(n->dev.node, "phy-mode", 0);
 
-	if (!mode || strncmp(mode, "rgmii", 5) != 0) {
+	if (!mode || strlen(mode) < 5 || memcmp(mode, "rgmii", 5) != 0) {
 		klog("%s: not RGMII: phy-mode %s", n->dev.name, mode ? mode : "missing");
 		return -ENOTSUP;
 	}
