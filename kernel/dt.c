@@ -49,7 +49,7 @@ struct prop {
 };
 
 /* Properties that the index answers for. */
-enum noted { NOT_NOTED, ADDRESS_CELLS, SIZE_CELLS, COMPATIBLE, DMA_RANGES, PHANDLE, STATUS };
+enum noted { COMPATIBLE, DMA_RANGES, PHANDLE, STATUS, ADDRESS_CELLS, SIZE_CELLS, NOT_NOTED };
 
 /* #address-cells and #size-cells as indexed: what we can store, or this. */
 #define CELLS_ODD 7u
@@ -246,18 +246,18 @@ static enum fault end_node(struct walk *w)
 
 static enum noted noted_as(const char *name)
 {
-	static const char names[][sizeof("#address-cells")] = {
-	    [ADDRESS_CELLS] = "#address-cells",
-	    [SIZE_CELLS] = "#size-cells",
+	static const char names[NOT_NOTED][sizeof("#address-cells")] = {
 	    [COMPATIBLE] = "compatible",
 	    [DMA_RANGES] = "dma-ranges",
 	    [PHANDLE] = "phandle",
 	    [STATUS] = "status",
+	    [ADDRESS_CELLS] = "#address-cells",
+	    [SIZE_CELLS] = "#size-cells",
 	};
-	enum noted i = STATUS;
+	enum noted i = 0;
 
-	while (i != NOT_NOTED && !same(name, names[i]))
-		i--;
+	while (i < NOT_NOTED && !same(name, names[i]))
+		i++;
 	return i;
 }
 
@@ -275,25 +275,21 @@ static void note(struct node *node, enum noted which, const be32_t *value, uint3
 {
 	uint32_t number = bytes == 4 ? be32(value) : 0;
 	unsigned int cells = bytes == 4 ? MIN(number, CELLS_ODD) : CELLS_ODD;
-	uint32_t bit = 1u << (which - 1);
-	const char *string = (const char *)value;
 
-	if (node->has & bit)
+	if (node->has & 1u << which)
 		return;
-	node->has |= bit;
-	if (which == COMPATIBLE) {
+	node->has |= 1u << which;
+	if (which == COMPATIBLE)
 		node->compatible = (uint32_t)(value - cell_at(0));
-	} else if (which == ADDRESS_CELLS) {
+	else if (which == ADDRESS_CELLS)
 		node->address_cells = cells;
-	} else if (which == SIZE_CELLS) {
+	else if (which == SIZE_CELLS)
 		node->size_cells = cells;
-	} else if (which == PHANDLE) {
+	else if (which == PHANDLE)
 		node->phandle = number;
-	} else if (which == STATUS) {
-		/* "okay", and "ok" as many trees have it. */
-		node->disabled = !((bytes == 5 && !memcmp(string, "okay", 5)) ||
-		                   (bytes == 3 && !memcmp(string, "ok", 3)));
-	}
+	else if (which == STATUS)
+		node->disabled =
+		    !(bytes == 5 || bytes == 3) || memcmp(value, bytes == 5 ? "okay" : "ok", bytes);
 }
 
 static enum fault property(struct walk *w)
@@ -316,7 +312,7 @@ static enum fault property(struct walk *w)
 		r = &dt.recent[(uint8_t)*name % ARRAY_LEN(dt.recent)];
 		if (r->name_at != name_at + 1)
 			*r = (struct recent){name_at + 1, noted_as(name)};
-		if (r->noted)
+		if (r->noted != NOT_NOTED)
 			note(w->node, r->noted, p->value, bytes);
 	}
 	w->at = p->value + ((uint64_t)bytes + 3) / 4;
@@ -358,8 +354,9 @@ static enum fault walk_structure(struct walk *w)
 /* Does the block lie in the blob, behind the header? */
 static bool inside(const be32_t *offset, uint32_t bytes, uint32_t total)
 {
-	return be32(offset) >= sizeof(struct header) && be32(offset) <= total &&
-	       bytes <= total - be32(offset);
+	uint64_t start = be32(offset);
+
+	return start >= sizeof(struct header) && start + bytes <= total;
 }
 
 /* The header (DTSpec 5.2): everything it points at is inside the blob and aligned. */
@@ -912,7 +909,7 @@ int dt_dma_window(dt_node n, unsigned int index, struct dt_dma_window *w)
 dt_node dt_dma_bus(dt_node after)
 {
 	for (dt_node n = after == DT_NONE ? 0 : after + 1; n < dt.node_count; n++)
-		if (dt.nodes[n].has & 1u << (DMA_RANGES - 1) && dt_enabled(n) &&
+		if (dt.nodes[n].has & 1u << DMA_RANGES && dt_enabled(n) &&
 		    value_of(n, "dma-ranges").bytes)
 			return n;
 	return DT_NONE;
@@ -975,7 +972,7 @@ static dt_node interrupt_parent(dt_node n)
  */
 static unsigned int parent_unit_cells(dt_node n)
 {
-	return dt.nodes[n].has & 1u << (ADDRESS_CELLS - 1) ? dt.nodes[n].address_cells : 0;
+	return dt.nodes[n].has & 1u << ADDRESS_CELLS ? dt.nodes[n].address_cells : 0;
 }
 
 /*
