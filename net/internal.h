@@ -86,6 +86,12 @@ bool shortcut_input(struct pbuf *p, struct netif *netif);
 /* netif->output: an IPv4 packet, to whatever neighbour. Under the lock. */
 err_t shortcut_output(struct netif *netif, struct pbuf *p, const ip4_addr_t *to);
 
+/* --- predict.c ------------------------------------------------------------------------------- */
+
+struct ip_hdr;
+/* A TCP segment, from its header on: true if it was a usual one and has been dealt with. Under the lock. */
+bool predicted_input(struct pbuf *p, struct netif *netif, const struct ip_hdr *ip);
+
 /* --- socket_udp.c ------------------------------------------------------------------------------ */
 
 /* A device takes frames again: wake who found it full. Under the lock. */

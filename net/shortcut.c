@@ -80,15 +80,17 @@ bool shortcut_input(struct pbuf *p, struct netif *netif)
 	if (!is_usual(p, netif) || (IPH_PROTO(ip) != IP_PROTO_TCP && IPH_PROTO(ip) != IP_PROTO_UDP))
 		return false;
 	IP_STATS_INC(ip.recv);
+	p->payload = (char *)p->payload + HEADERS;
+	p->len -= HEADERS;
+	p->tot_len -= HEADERS;
+	if (IPH_PROTO(ip) == IP_PROTO_TCP && predicted_input(p, netif, ip))
+		return true;
 	p->if_idx = netif_get_index(netif);
 	ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, ip->dest);
 	ip_addr_copy_from_ip4(ip_data.current_iphdr_src, ip->src);
 	ip_data.current_netif = ip_data.current_input_netif = netif;
 	ip_data.current_ip4_header = ip;
 	ip_data.current_ip_header_tot_len = IP_HLEN;
-	p->payload = (char *)p->payload + HEADERS;
-	p->len -= HEADERS;
-	p->tot_len -= HEADERS;
 	if (IPH_PROTO(ip) == IP_PROTO_TCP)
 		tcp_input(p, netif);
 	else

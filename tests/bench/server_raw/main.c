@@ -45,15 +45,21 @@ static void remember(struct tcp_pcb *pcb, const struct connection *c)
 	tcp_arg(pcb, arg);
 }
 
-/* How many requests end in these bytes. A blank line may come in pieces. */
-static uint32_t requests_ended(struct connection *connection, const char *bytes, size_t count)
+/*
+ * How many requests end in these bytes. A blank line may come in pieces. One that has not begun does
+ * not end within four bytes of which the last is no part of any.
+ */
+static uint32_t requests_ended(struct connection *connection, const uint8_t *bytes, size_t count)
 {
 	unsigned int seen = connection->seen;
 	uint32_t requests = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		char c = bytes[i];
+		uint8_t c;
 
+		while (seen == 0 && i + 4 < count && bytes[i + 3] > '\r')
+			i += 4;
+		c = bytes[i];
 		if (c == (seen & 1 ? '\n' : '\r'))
 			seen++;
 		else
