@@ -104,7 +104,8 @@ uint32_t net_tcp_isn(const void *local_ip, uint16_t local_port, const void *remo
 /* By the peer's port: the connection that was found last, or NULL (memory.c). */
 #define NET_TCP_RECENT 64
 extern struct tcp_pcb *net_tcp_recents[NET_TCP_RECENT];
-#define net_tcp_recent(port) net_tcp_recents[(port) % NET_TCP_RECENT]
+/* Linux gives even ports to who connects. */
+#define net_tcp_recent(port) net_tcp_recents[(port) / 2 % NET_TCP_RECENT]
 /* Large segments (segment.c). */
 struct tcp_seg;
 /* The first of count bytes as a large segment's header and data; NULL: an ordinary one it must be. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The usual TCP segment's way past lwIP's state machine, Van Jacobson's header prediction: on an
- * established connection the next bytes, an acknowledgement, or both, and nothing else. It does what
+ * established connection the next bytes, their end, an acknowledgement, and nothing else. It does what
  * lwIP's tcp_input(), tcp_process() and tcp_receive() do with such a segment; whatever else arrives,
  * or while a loss is being made up for, is left to those.
  */
@@ -11,31 +11,34 @@
 /* The rest of this file, lwIP's, is for handshakes and trouble: compiled for size. */
 #define FAST __attribute__((optimize("O2")))
 
-/* A header of 20 bytes with ACK, perhaps PSH. */
-#define USUAL_MASK PP_HTONS(0xf000 | TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK | TCP_URG)
+/* A header of 20 bytes with ACK, perhaps PSH and FIN. */
+#define USUAL_MASK PP_HTONS(0xf000 | TCP_SYN | TCP_RST | TCP_ACK | TCP_URG)
 #define USUAL      PP_HTONS(0x5000 | TCP_ACK)
 
 static inline struct tcp_pcb *connection_of(const struct tcp_hdr *tcp, const struct ip_hdr *ip)
 {
 	uint16_t port = lwip_ntohs(tcp->src);
 	struct tcp_pcb *pcb = net_tcp_recent(port);
-	bool is_it = pcb && pcb->state == ESTABLISHED && pcb->remote_port == port &&
-	             pcb->local_port == lwip_ntohs(tcp->dest) && IP_IS_V4_VAL(pcb->remote_ip) &&
-	             ip_2_ip4(&pcb->remote_ip)->addr == ip->src.addr &&
-	             ip_2_ip4(&pcb->local_ip)->addr == ip->dest.addr &&
-	             pcb->netif_idx == NETIF_NO_INDEX;
+	bool is_it =
+	    pcb && (pcb->state == ESTABLISHED || pcb->state == LAST_ACK) &&
+	    pcb->remote_port == port && pcb->local_port == lwip_ntohs(tcp->dest) &&
+	    IP_IS_V4_VAL(pcb->remote_ip) && ip_2_ip4(&pcb->remote_ip)->addr == ip->src.addr &&
+	    ip_2_ip4(&pcb->local_ip)->addr == ip->dest.addr && pcb->netif_idx == NETIF_NO_INDEX;
 
 	return is_it ? pcb : NULL;
 }
 
-static inline bool is_expected(const struct tcp_pcb *pcb, const struct tcp_hdr *tcp, uint32_t bytes)
+/* length: in sequence numbers. A connection that both ends have closed takes acknowledgements only. */
+static inline bool is_expected(const struct tcp_pcb *pcb, const struct tcp_hdr *tcp,
+                               uint32_t length)
 {
 	uint32_t acked = lwip_ntohl(tcp->ackno) - pcb->lastack;
 
-	return lwip_ntohl(tcp->seqno) == pcb->rcv_nxt && bytes <= pcb->rcv_wnd &&
-	       acked <= pcb->snd_nxt - pcb->lastack && (bytes || acked) && !pcb->ooseq &&
+	return lwip_ntohl(tcp->seqno) == pcb->rcv_nxt && length <= pcb->rcv_wnd &&
+	       acked <= pcb->snd_nxt - pcb->lastack && (length || acked) && !pcb->ooseq &&
 	       !pcb->refused_data && !LWIP_TCP_SACK_VALID(pcb, 0) &&
-	       !(pcb->flags & (TF_INFR | TF_RTO | TF_RXCLOSED));
+	       !(pcb->flags & (TF_INFR | TF_RTO)) &&
+	       (pcb->state == ESTABLISHED ? !(pcb->flags & TF_RXCLOSED) : !length);
 }
 
 /* RFC 9293, section 3.10.7.4: a segment that is not older than the one that told it last. */
@@ -99,15 +102,21 @@ static inline void take_ack(struct tcp_pcb *pcb)
 		measure_round_trip(pcb);
 }
 
-static inline void take_bytes(struct tcp_pcb *pcb, uint32_t bytes)
+static inline void take_bytes(struct tcp_pcb *pcb, uint32_t length, bool end)
 {
-	pcb->rcv_nxt += bytes;
-	pcb->rcv_wnd -= bytes;
+	pcb->tmr = tcp_ticks;
+	if (end)
+		pcb->state = CLOSE_WAIT;
+	if (!length)
+		return;
+	pcb->rcv_nxt += length;
+	pcb->rcv_wnd -= length;
 	tcp_update_rcv_ann_wnd(pcb);
 	tcp_ack(pcb);
 }
 
-/* Returns whether there still is a connection. */
+/* These return whether there still is a connection. */
+
 static bool tell_sent(struct tcp_pcb *pcb)
 {
 	err_t err;
@@ -121,7 +130,7 @@ static bool tell_sent(struct tcp_pcb *pcb)
 	return !tcp_input_delayed_close(pcb);
 }
 
-/* p is the app's from now on. Returns the same. */
+/* p is the app's from now on. */
 static bool tell_received(struct tcp_pcb *pcb, struct pbuf *p)
 {
 	err_t err;
@@ -132,35 +141,50 @@ static bool tell_received(struct tcp_pcb *pcb, struct pbuf *p)
 		return false;
 	}
 	TCP_EVENT_RECV(pcb, p, ERR_OK, err);
-	if (err == ERR_ABRT)
-		return false;
-	if (err != ERR_OK)
+	if (err != ERR_OK && err != ERR_ABRT)
 		pcb->refused_data = p;
-	tcp_input_pcb = NULL;
-	return !tcp_input_delayed_close(pcb);
+	return err != ERR_ABRT;
 }
 
-/* Returns whether p has been freed, or passed on. */
-static bool tell(struct tcp_pcb *pcb, struct pbuf *p, uint32_t bytes, bool *connected)
+static bool tell_end(struct tcp_pcb *pcb)
 {
-	*connected = !recv_acked || tell_sent(pcb);
-	if (!*connected || !bytes)
-		return false;
-	*connected = tell_received(pcb, p);
-	return true;
+	err_t err;
+
+	if (pcb->refused_data) {
+		pcb->refused_data->flags |= PBUF_FLAG_TCP_FIN;
+		return true;
+	}
+	if (pcb->rcv_wnd != TCP_WND_MAX(pcb)) /* nobody will confirm the FIN */
+		pcb->rcv_wnd++;
+	TCP_EVENT_CLOSED(pcb, err);
+	return err != ERR_ABRT;
+}
+
+static inline bool tell(struct tcp_pcb *pcb, struct pbuf *p, bool end)
+{
+	bool connected = tell_sent(pcb);
+
+	if (connected && p->tot_len)
+		connected = tell_received(pcb, p);
+	else
+		pbuf_free(p);
+	if (connected && end)
+		connected = tell_end(pcb);
+	tcp_input_pcb = NULL;
+	return connected && !tcp_input_delayed_close(pcb);
 }
 
 FAST bool predicted_input(struct pbuf *p, struct netif *netif, const struct ip_hdr *ip)
 {
 	const struct tcp_hdr *tcp = p->payload;
-	uint32_t bytes = p->tot_len - (uint32_t)TCP_HLEN;
+	bool end = tcp->_hdrlen_rsvd_flags & PP_HTONS(TCP_FIN);
+	uint32_t length = p->tot_len - (uint32_t)TCP_HLEN + end;
 	struct tcp_pcb *pcb;
-	bool connected;
 
 	if (p->len < TCP_HLEN || (tcp->_hdrlen_rsvd_flags & USUAL_MASK) != USUAL)
 		return false;
 	pcb = connection_of(tcp, ip);
-	if (!pcb || !is_expected(pcb, tcp, bytes))
+	if (!pcb || !is_expected(pcb, tcp, length))
 		return false;
 	if ((netif->chksum_flags & NETIF_CHECKSUM_CHECK_TCP) &&
 	    ip_chksum_pseudo(p, IP_PROTO_TCP, p->tot_len, &pcb->remote_ip, &pcb->local_ip) != 0)
@@ -170,19 +194,17 @@ FAST bool predicted_input(struct pbuf *p, struct netif *netif, const struct ip_h
 	recv_acked = 0;
 	recv_flags = 0;
 	tcp_input_pcb = pcb;
-	pcb->tmr = tcp_ticks;
 	pcb->keep_cnt_sent = pcb->persist_probe = 0;
 	take_window(pcb, SND_WND_SCALE(pcb, lwip_ntohs(tcp->wnd)));
 	take_ack(pcb);
-	if (bytes)
-		take_bytes(pcb, bytes);
+	if (pcb->state == ESTABLISHED)
+		take_bytes(pcb, length, end);
+	else if (ackno == pcb->snd_nxt && !pcb->unsent)
+		recv_flags = TF_CLOSED;
 	p->payload = (char *)p->payload + TCP_HLEN;
 	p->len -= TCP_HLEN;
 	p->tot_len -= TCP_HLEN;
-	if (!tell(pcb, p, bytes, &connected))
-		pbuf_free(p);
-	tcp_input_pcb = NULL;
-	if (connected && (pcb->unsent || (pcb->flags & (TF_ACK_NOW | TF_NAGLEMEMERR))))
+	if (tell(pcb, p, end) && (pcb->unsent || (pcb->flags & (TF_ACK_NOW | TF_NAGLEMEMERR))))
 		tcp_output(pcb);
 	return true;
 }
