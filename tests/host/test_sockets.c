@@ -557,6 +557,54 @@ static void test_mutants(void **state)
 }
 
 /* The device breaks: who is connected through it, and who sends, is told so. */
+/*
+ * What follows is not appended to a segment that waits to be sent again, when others are on their
+ * way behind that: nor bytes, nor the end.
+ */
+static void test_behind_a_retransmission(void **state)
+{
+	struct tcp_seg *first, *third;
+	struct tcp_pcb *pcb;
+	char bytes[100] = {0};
+
+	(void)state;
+	net_lock();
+	pcb = tcp_new();
+	assert_non_null(pcb);
+	pcb->state = ESTABLISHED;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(tcp_write(pcb, bytes, sizeof(bytes), TCP_WRITE_FLAG_COPY), ERR_OK);
+		*(i ? &pcb->unacked->next : &pcb->unacked) = pcb->unsent;
+		pcb->unsent = NULL;
+		pcb->unsent_oversize = 0;
+	}
+	pcb->snd_nxt = pcb->snd_lbb;
+	first = pcb->unacked;
+	assert_int_equal(tcp_rexmit(pcb), ERR_OK);
+	assert_ptr_equal(pcb->unsent, first);
+	assert_int_equal(tcp_send_fin(pcb), ERR_OK);
+	assert_int_equal(first->len, sizeof(bytes));
+	assert_false(TCPH_FLAGS(first->tcphdr) & TCP_FIN);
+	assert_non_null(first->next);
+
+	tcp_seg_free(first->next);
+	first->next = NULL;
+	pcb->flags &= ~TF_FIN;
+	pcb->snd_lbb--;
+	pcb->snd_queuelen--;
+	assert_int_equal(tcp_write(pcb, bytes, sizeof(bytes), TCP_WRITE_FLAG_COPY), ERR_OK);
+	third = first->next;
+	assert_int_equal(first->len, sizeof(bytes));
+	assert_non_null(third);
+	assert_int_equal(lwip_ntohl(third->tcphdr->seqno) - lwip_ntohl(first->tcphdr->seqno),
+	                 2 * sizeof(bytes));
+	pcb->state = CLOSED; /* was in no list */
+	tcp_segs_free(pcb->unacked);
+	tcp_segs_free(pcb->unsent);
+	tcp_free(pcb);
+	net_unlock();
+}
+
 static void test_broken(void **state)
 {
 	struct sockaddr_in to = {
@@ -611,10 +659,15 @@ static void test_all_given_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_checksum),     cmocka_unit_test(test_program),
-	    cmocka_unit_test(test_verification), cmocka_unit_test(test_marked_fragments),
-	    cmocka_unit_test(test_sending),      cmocka_unit_test(test_mutants),
-	    cmocka_unit_test(test_broken),       cmocka_unit_test(test_all_given_back),
+	    cmocka_unit_test(test_checksum),
+	    cmocka_unit_test(test_program),
+	    cmocka_unit_test(test_verification),
+	    cmocka_unit_test(test_marked_fragments),
+	    cmocka_unit_test(test_sending),
+	    cmocka_unit_test(test_mutants),
+	    cmocka_unit_test(test_behind_a_retransmission),
+	    cmocka_unit_test(test_broken),
+	    cmocka_unit_test(test_all_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
