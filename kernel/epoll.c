@@ -284,7 +284,8 @@ static COLD int item_add(struct epoll *set, struct file *f, int fd, const struct
 	return err;
 }
 
-static COLD int item_modify(struct epoll *set, struct file *f, int fd, const struct epoll_event *event)
+static COLD int item_modify(struct epoll *set, struct file *f, int fd,
+                            const struct epoll_event *event)
 {
 	unsigned long irq = irq_save();
 	struct item *item = item_find(set, f, fd);
@@ -319,7 +320,7 @@ static COLD int item_delete(struct epoll *set, struct file *f, int fd)
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLET | EPOLLWAKEUP | EPOLLEXCLUSIVE)
 
 static COLD int control(struct file *set_file, int op, struct file *f, int fd,
-                   const struct epoll_event *event)
+                        const struct epoll_event *event)
 {
 	struct epoll *set = container_of(set_file, struct epoll, file);
 

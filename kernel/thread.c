@@ -37,9 +37,19 @@ static struct list dead_threads = LIST_INIT(dead_threads); /* detached, stack st
 static struct thread boot_thread;                          /* kernel_main's context, later idle */
 static struct timer slice_timer;
 static uint64_t switched_ns;
-static void (*bury_dead)(void); /* bury(), once there is a thread that may end */
-static bool idle_on_loan;       /* a waiting thread's stack is where we wait for interrupts */
+static bool idle_on_loan; /* a waiting thread's stack is where we wait for interrupts */
 bool thread_switch_pending;
+
+/*
+ * What it takes a second thread to need. The first thread_create() sets it, so that an app without is
+ * linked without.
+ */
+struct company {
+	int (*wait_for_owner)(struct mutex *m, uint64_t deadline_ns);
+	void (*hand_over)(struct mutex *m, unsigned long flags);
+	void (*bury)(void);
+};
+static const struct company *company;
 
 extern inline void irq_restore(unsigned long daif);
 
@@ -368,7 +378,6 @@ static int wait_for_owner(struct mutex *m, uint64_t deadline_ns)
 	struct thread *t = thread_current();
 	int result;
 
-	assert(m->owner != t);
 	if (list_empty(&m->waiters.waiters))
 		list_add_tail(&m->owner->held, &m->owned);
 	t->blocked_on = m;
@@ -398,10 +407,12 @@ NOINLINE int mutex_lock_until(struct mutex *m, uint64_t deadline_ns)
 	unsigned long flags = irq_save();
 	int result = 0;
 
-	if (m->owner)
-		result = wait_for_owner(m, deadline_ns);
-	else
+	if (m->owner) {
+		assert(company && m->owner != thread_current());
+		result = company->wait_for_owner(m, deadline_ns);
+	} else {
 		m->owner = thread_current();
+	}
 	irq_restore(flags);
 	return result;
 }
@@ -413,7 +424,7 @@ void mutex_lock(struct mutex *m)
 }
 
 /* Hand m over to its first waiter, so that nobody less urgent can slip in before. */
-static NOINLINE void hand_over(struct mutex *m, unsigned long flags)
+static void hand_over(struct mutex *m, unsigned long flags)
 {
 	struct thread *next = container_of(m->waiters.waiters.next, struct thread, link);
 	struct thread *now = thread_current();
@@ -434,7 +445,7 @@ NOINLINE void mutex_unlock(struct mutex *m)
 
 	assert(m->owner == thread_current());
 	if (!list_empty(&m->waiters.waiters)) {
-		hand_over(m, flags);
+		company->hand_over(m, flags);
 		return;
 	}
 	m->owner = NULL;
@@ -620,6 +631,8 @@ static COLD void bury(void)
 	}
 }
 
+static const struct company more_threads = {wait_for_owner, hand_over, bury};
+
 COLD struct thread *thread_create(const char *name, int priority, size_t stack_bytes,
                                   void *(*entry)(void *arg), void *arg)
 {
@@ -628,7 +641,7 @@ COLD struct thread *thread_create(const char *name, int priority, size_t stack_b
 	char *guard;
 
 	assert(priority > PRIO_IDLE && priority <= PRIO_MAX);
-	bury_dead = bury;
+	company = &more_threads;
 	bury();
 	if (!stack_bytes)
 		stack_bytes = STACK_BYTES_DEFAULT;
@@ -769,8 +782,8 @@ COLD void thread_idle(void)
 	for (;;) {
 		unsigned long flags;
 
-		if (bury_dead)
-			bury_dead();
+		if (company)
+			company->bury();
 		flags = irq_save();
 		/* Masked: what came between these checks and WFI would be slept through. */
 		if (!thread_switch_pending && list_empty(&dead_threads))
