@@ -97,16 +97,20 @@ static void set_busy(bool now)
 	irq_restore(flags);
 }
 
-void console_put(const struct iovec *iov, int iov_count)
+void console_take(void)
 {
 	mutex_lock(&writers);
 	set_busy(true);
-	for (int i = 0; i < iov_count; i++) {
-		const char *bytes = iov[i].iov_base;
+}
 
-		for (size_t done = 0; done < iov[i].iov_len; done += PIECE_BYTES)
-			console_write(bytes + done, MIN(iov[i].iov_len - done, PIECE_BYTES));
-	}
+void console_put(const char *bytes, size_t count)
+{
+	for (size_t done = 0; done < count; done += PIECE_BYTES)
+		console_write(bytes + done, MIN(count - done, PIECE_BYTES));
+}
+
+void console_give(void)
+{
 	set_busy(false);
 	mutex_unlock(&writers);
 }

@@ -54,11 +54,10 @@ static size_t line_start(size_t from)
 {
 	size_t oldest = written - MIN(written, RING_BYTES);
 
-	from = MAX(from, oldest);
-	if (from == 0 || (from > oldest && ring[(from - 1) % RING_BYTES] == '\n'))
-		return from;
-	while (from != written && ring[from++ % RING_BYTES] != '\n')
-		;
+	if (oldest > 0)
+		from = MAX(from, oldest + 1); /* what is before that says whether a line begins */
+	while (from > 0 && from != written && ring[(from - 1) % RING_BYTES] != '\n')
+		from++;
 	return from;
 }
 

@@ -28,10 +28,10 @@ static char in_buf[BUFSIZ], out_buf[BUFSIZ], err_buf[BUFSIZ / 4];
 
 static ssize_t write_console(int fd, const void *bytes, size_t count)
 {
-	struct iovec iov = {(void *)bytes, count};
-
 	(void)fd;
-	console_put(&iov, 1);
+	console_take();
+	console_put(bytes, count);
+	console_give();
 	return (ssize_t)count;
 }
 
@@ -101,7 +101,7 @@ FILE *const stderr = &err.xfile.cfile.file;
 /* exit() runs it after the program's own: 101 is the first priority that is not reserved. */
 static void __attribute__((destructor(101))) flush_stdout(void)
 {
-	fflush(stdout);
+	flush_out(stdout);
 }
 
 /* --- Locking --- */
@@ -127,7 +127,7 @@ void funlockfile(FILE *f)
 	if (!has_lock(f))
 		return;
 	if (((struct __file_bufio *)f)->bflags & FLUSH_EACH)
-		fflush(f);
+		flush_out(f);
 	__bufio_unlock(f);
 }
 

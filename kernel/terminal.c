@@ -65,8 +65,12 @@ static ssize_t console_file_write(struct file *f, const struct iovec *iov, int i
 	ssize_t total = iov_bytes(iov, iov_count);
 
 	(void)f;
-	if (total > 0)
-		console_put(iov, iov_count);
+	if (total <= 0)
+		return total;
+	console_take();
+	for (int i = 0; i < iov_count; i++)
+		console_put(iov[i].iov_base, iov[i].iov_len);
+	console_give();
 	return total;
 }
 

@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/uio.h>
 #include <pith/dt.h>
 
 struct file;
@@ -57,8 +56,13 @@ void console_write(const char *bytes, size_t count);
  * klog_flush() when done.
  */
 bool console_log_begin(void);
-/* A thread's write, which never mixes with another's, nor with the log. Blocks. */
-void console_put(const struct iovec *iov, int iov_count);
+/*
+ * A thread's write: what it puts between take, which blocks, and give, never mixes with another's, nor
+ * with the log.
+ */
+void console_take(void);
+void console_put(const char *bytes, size_t count);
+void console_give(void);
 /* The one that was chosen; NULL before. */
 extern struct console *console_active;
 /*
