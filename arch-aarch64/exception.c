@@ -14,130 +14,86 @@
 #include <pith/page.h>
 #include <arch/report.h>
 
-#define ESR_EC(esr)   ((unsigned int)((esr) >> 26 & 0x3f))
-#define ESR_FSC(esr)  ((unsigned int)((esr)&0x3f))
-#define ESR_WNR       (1u << 6)
-#define ESR_FNV       (1u << 10) /* FAR is not valid */
-#define EC_INST_ABORT 0x21
-#define EC_DATA_ABORT 0x25
-#define EC_BRK        0x3c
+#define ESR_EC(esr)  ((unsigned int)((esr) >> 26 & 0x3f))
+#define ESR_FSC(esr) ((unsigned int)((esr)&0x3f))
+#define ESR_WNR      (1u << 6)
+#define ESR_FNV      (1u << 10) /* FAR is not valid */
 
-static const char *class_name(unsigned int ec)
+/* clang-format off */
+/* Of an EC from Pith's only level; EC + 1 is before each name, and 0 before the one for all others. */
+static const char classes[] =
+	"\x01" "undefined instruction\0"
+	"\x0f" "illegal execution state\0"
+	"\x16" "SVC: there are no system calls\0"
+	"\x23" "misaligned program counter\0"
+	"\x27" "misaligned stack pointer\0"
+	"\x30" "SError\0"
+	"\x3d" "BRK\0"
+	"\0" "exception";
+
+/* Of a fault status, less its level in bits 1:0; its bits 5:2 + 1. */
+static const char faults[] =
+	"\x01" "address size fault\0"
+	"\x02" "translation fault\0"
+	"\x03" "access flag fault\0"
+	"\x04" "permission fault\0"
+	"\x05" "external abort\0"
+	"\x06" "external abort on a table walk\0"
+	"\x09" "alignment fault\0"
+	"\x0d" "TLB conflict\0"
+	"\0" "fault";
+/* clang-format on */
+
+static const char *name_of(const char *names, unsigned int code)
 {
-	switch (ec) {
-	case 0x00:
-		return "undefined instruction";
-	case 0x07:
-		return "FP or SIMD trapped";
-	case 0x0e:
-		return "illegal execution state";
-	case 0x15:
-		return "SVC: there are no system calls";
-	case 0x16:
-		return "HVC that nobody answers";
-	case 0x18:
-		return "system register trapped";
-	case 0x20:
-	case EC_INST_ABORT:
-		return "instruction abort";
-	case 0x22:
-		return "misaligned program counter";
-	case 0x24:
-	case EC_DATA_ABORT:
-		return "data abort";
-	case 0x26:
-		return "misaligned stack pointer";
-	case 0x2c:
-		return "floating-point exception";
-	case 0x2f:
-		return "SError";
-	case 0x30:
-	case 0x31:
-		return "breakpoint";
-	case 0x34:
-	case 0x35:
-		return "watchpoint";
-	case EC_BRK:
-		return "BRK";
-	default:
-		return "exception";
-	}
+	while (*names && (unsigned int)*names != code + 1)
+		names += strlen(names) + 1;
+	return names + 1;
 }
 
-static const char *fault_name(unsigned int fsc)
+/* What lives at a faulting address, if that explains it; whose it is goes into thread. */
+static const char *explain(uint64_t far, bool fetch, char thread[16])
 {
-	switch (fsc) {
-	case 0x10:
-		return "external abort";
-	case 0x14:
-	case 0x15:
-	case 0x16:
-	case 0x17:
-		return "external abort on a table walk";
-	case 0x21:
-		return "alignment fault";
-	case 0x30:
-		return "TLB conflict";
-	}
-	switch (fsc >> 2) {
-	case 0:
-		return "address size fault";
-	case 1:
-		return "translation fault";
-	case 2:
-		return "access flag fault";
-	case 3:
-		return "permission fault";
-	default:
-		return "fault";
-	}
-}
+	uint64_t page = ALIGN_DOWN(far, PAGE_BYTES), offset = far - (uint64_t)__image_start;
 
-static bool within(uint64_t address, const char *start, const char *end)
-{
-	return address >= (uint64_t)start && address < (uint64_t)end;
-}
-
-/* What lives at a faulting address, if that explains it. buf is for text that must be put together. */
-static const char *explain(uint64_t far, bool fetch, char buf[REPORT_GUARD_BYTES])
-{
-	if (far < PAGE_BYTES)
-		return "NULL pointer";
-	if (within(far, __boot_stack_guard, __boot_stack_guard + PAGE_BYTES))
-		return "stack overflow in the boot context";
-	if (within(far, __irq_stack_guard, __irq_stack_guard + PAGE_BYTES))
-		return "overflow of the interrupt stack";
-	if (within(far, __panic_stack_guard, __panic_stack_guard + PAGE_BYTES))
-		return "overflow of the panic stack";
-	if (report_stack_guard(far, buf))
-		return buf;
-	if (within(far, __image_start, __text_end))
-		return "the image's code";
-	if (within(far, __text_end, __rodata_end))
-		return "the image's constants";
+	if (page == 0)
+		return ": NULL pointer";
+	if (page == (uint64_t)__boot_stack_guard)
+		return ": stack overflow in the boot context";
+	if (page == (uint64_t)__irq_stack_guard)
+		return ": overflow of the interrupt stack";
+	if (page == (uint64_t)__panic_stack_guard)
+		return ": overflow of the panic stack";
+	if (report_stack_guard(far, thread))
+		return ": stack overflow in thread ";
+	if (offset < (uint64_t)(__text_end - __image_start))
+		return ": the image's code";
+	if (offset < (uint64_t)(__rodata_end - __image_start))
+		return ": the image's constants";
 	if (fetch && mmu_readable(far & ~7ul))
-		return "data is not executable";
+		return ": data is not executable";
 	return "";
 }
 
 static void print_cause(const struct frame *f)
 {
 	unsigned int ec = ESR_EC(f->esr), kind = f->vector & VECTOR_KIND;
-	bool fetch = (ec & ~1u) == 0x20, data = (ec & ~1u) == 0x24;
-	char buf[REPORT_GUARD_BYTES];
-	const char *why;
+	bool fetch = ec == 0x21, data = ec == 0x25, write = f->esr & ESR_WNR;
+	char thread[16] = "";
+	const char *why = "";
 
 	if (kind != VECTOR_SYNC && kind != VECTOR_SERROR) {
-		klog("PANIC: exception by an unexpected vector, ESR 0x%lx", f->esr);
+		klog("PANIC: exception by an unexpected vector");
 	} else if (!fetch && !data) {
-		klog("PANIC: %s (ESR 0x%lx)", class_name(ec), f->esr);
+		klog("PANIC: %s", name_of(classes, ec));
 	} else {
-		why = f->esr & ESR_FNV ? "" : explain(f->far, fetch, buf);
-		klog("PANIC: %s: %s 0x%lx, %s%s%s", class_name(ec),
-		     fetch              ? "execution at"
-		     : f->esr & ESR_WNR ? "write to"
-		                        : "read from",
-		     f->far, fault_name(ESR_FSC(f->esr)), *why ? ": " : "", why);
+		if (!(f->esr & ESR_FNV))
+			why = explain(f->far, fetch, thread);
+		klog("PANIC: %s 0x%lx, %s%s%s",
+		     fetch   ? "instruction abort: execution at"
+		     : write ? "data abort: write to"
+		             : "data abort: read from",
+		     f->far, name_of(faults, ESR_FSC(f->esr) >> 2), why, thread);
 	}
 }
 

@@ -135,8 +135,7 @@ _Static_assert(ENXIO == 6, "probe.S");
 
 void *io_map(uint64_t pa, size_t bytes)
 {
-	const uint64_t block = UINT64_C(2) << 20;
-	uint64_t start = ALIGN_DOWN(pa, block), end = ALIGN_UP(pa + bytes, block), unit = block;
+	uint64_t start, end, unit = UINT64_C(2) << 20;
 	unsigned long flags;
 	int error;
 
@@ -146,11 +145,12 @@ void *io_map(uint64_t pa, size_t bytes)
 	 * Whole 2 MiB blocks: one table entry, and neighbours are mapped with it. Not where RAM, a
 	 * hole in it (no-map), or page 0 is within: there by pages.
 	 */
-	if (start == 0 || near_ram(start, end)) {
-		unit = PAGE_BYTES;
-		start = ALIGN_DOWN(pa, PAGE_BYTES);
-		end = ALIGN_UP(pa + bytes, PAGE_BYTES);
-		if (start == 0 || near_ram(start, end))
+	for (;; unit = PAGE_BYTES) {
+		start = ALIGN_DOWN(pa, unit);
+		end = ALIGN_UP(pa + bytes, unit);
+		if (start && !near_ram(start, end))
+			break;
+		if (unit == PAGE_BYTES)
 			return NULL;
 	}
 	flags = irq_save();

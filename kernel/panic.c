@@ -70,12 +70,9 @@ void report_backtrace(uint64_t pc, uint64_t lr, uint64_t fp)
 	}
 }
 
-bool report_stack_guard(uint64_t address, char text[REPORT_GUARD_BYTES])
+bool report_stack_guard(uint64_t address, char thread[16])
 {
-	static const char what[] = "stack overflow in thread ";
-
-	memcpy(text, what, sizeof(what) - 1);
-	return thread_guard_owner(address, text + sizeof(what) - 1);
+	return thread_guard_owner(address, thread);
 }
 
 void report_end(void)

@@ -18,8 +18,7 @@ void report_context(bool in_handler);
 void report_backtrace(uint64_t pc, uint64_t lr, uint64_t fp);
 /* Reset or halt, as bootargs say. */
 void report_end(void) __attribute__((noreturn));
-/* If address is in a thread's guard page, say so into text. */
-#define REPORT_GUARD_BYTES 48
-bool report_stack_guard(uint64_t address, char text[REPORT_GUARD_BYTES]);
+/* Is address in a thread's guard page? Then thread is its name. */
+bool report_stack_guard(uint64_t address, char thread[16]);
 
 #endif
