@@ -92,17 +92,19 @@ static int add_table(struct pagetable *pt, struct found f, uint64_t va)
 	return 0;
 }
 
-/* Map from va on with the largest leaves that fit, as far as one table goes. Returns how many bytes. */
-static uint64_t fill_holes(struct found f, uint64_t va, uint64_t bytes, uint64_t bits)
+/* Map [va, end) with leaves from the hole f on, as far as they fit and its table goes. Returns where to go on. */
+static uint64_t fill_holes(struct found f, uint64_t va, uint64_t end, uint64_t bits)
 {
-	uint64_t room = MIN(ENTRIES - (va >> f.shift) % ENTRIES, bytes >> f.shift), count = 0;
-	uint64_t value = leaf(va, bits, f.shift);
+	uint64_t size = UINT64_C(1) << f.shift, value = leaf(va, bits, f.shift);
+	uint64_t room = MIN(ENTRIES - (va >> f.shift) % ENTRIES, (end - va) >> f.shift);
 
-	for (; count < room && !(f.entry[count] & PTE_VALID); count++) {
-		__atomic_store_n(&f.entry[count], value, __ATOMIC_RELAXED);
-		value += UINT64_C(1) << f.shift;
-	}
-	return count << f.shift;
+	if (va % size || !room)
+		return va;
+	do {
+		__atomic_store_n(f.entry++, value, __ATOMIC_RELAXED);
+		value += size;
+	} while (--room && !(*f.entry & PTE_VALID));
+	return pagetable_pa(value);
 }
 
 /*
@@ -110,21 +112,19 @@ static uint64_t fill_holes(struct found f, uint64_t va, uint64_t bytes, uint64_t
  */
 int pagetable_map(struct pagetable *pt, uint64_t va, uint64_t bytes, enum pagetable_attrs attrs)
 {
-	uint64_t start = va, end = va + bytes, filled;
+	uint64_t start = va, end = va + bytes, next;
 	int error = 0;
 
 	if ((va | bytes) % PAGE_BYTES || va > PAGETABLE_VA_END || bytes > PAGETABLE_VA_END - va ||
 	    (unsigned int)attrs >= ARRAY_LEN(leaf_bits) || (va == 0 && bytes))
 		return -EINVAL;
-	for (; va < end && !error; va += filled) {
+	for (; va < end && !error; va = next) {
 		struct found f = find(pt->root, va);
 
-		filled = 0;
+		next = va;
 		if (*f.entry & PTE_VALID)
 			error = -EEXIST;
-		else if (va % (UINT64_C(1) << f.shift) == 0)
-			filled = fill_holes(f, va, end - va, leaf_bits[attrs]);
-		if (!filled && !error)
+		else if ((next = fill_holes(f, va, end, leaf_bits[attrs])) == va)
 			error = add_table(pt, f, va);
 	}
 	while (error && start < va) {
