@@ -114,7 +114,7 @@ static uint32_t big_endian32(const volatile uint32_t *p)
 }
 
 /* The bytes of the device tree at dtb, or a stop. */
-static uint32_t check_tree(uint64_t dtb, uint64_t image, uint64_t image_end)
+static uint64_t check_tree(uint64_t dtb)
 {
 	const volatile uint32_t *header = (const volatile uint32_t *)dtb;
 	uint32_t bytes;
@@ -124,51 +124,56 @@ static uint32_t check_tree(uint64_t dtb, uint64_t image, uint64_t image_end)
 	bytes = big_endian32(header + 1);
 	if (bytes > FDT_BYTES_MAX)
 		boot_stop(STOP_TREE_TOO_BIG);
-	if (dtb < image_end && dtb + bytes > image)
+	if (dtb < (uint64_t)__image_end && dtb + bytes > (uint64_t)__image_start)
 		boot_stop(STOP_NO_ROOM);
 	return bytes;
 }
 
-uint64_t early_main(uint64_t base, uint64_t dtb, uint64_t entry_el)
+static void map(struct pagetable *pt, uint64_t start, uint64_t end, enum pagetable_attrs attrs)
+{
+	if (pagetable_map(pt, start, end - start, attrs))
+		boot_stop(STOP_TABLES);
+}
+
+uint64_t early_main(uint64_t dtb, uint32_t entry_el)
 {
 	struct boot_info *info = &boot_info;
 	struct pagetable pt = {.alloc_table = early_table, .ctx = info};
-	uint64_t text_end = (uint64_t)__text_end, rodata_end = (uint64_t)__rodata_end;
-	uint64_t end = base + image_bytes(), tree = ALIGN_DOWN(dtb, PAGE_BYTES);
+	uint64_t base = (uint64_t)__image_start;
 
 	dcache_clean_invalidate(info, sizeof(*info));
-	if (base % PAGE_BYTES || end > PAGETABLE_VA_END)
+	if (base % PAGE_BYTES || (uint64_t)__image_end > PAGETABLE_VA_END)
 		boot_stop(STOP_NO_ROOM);
-	info->dtb_bytes = check_tree(dtb, base, end);
+	info->dtb = dtb;
+	info->dtb_bytes = check_tree(dtb);
+	info->entry_el = entry_el;
+	info->loaded_at = base;
 	spread_image();
 	relocate_image(base, base);
 
-	info->dtb = dtb;
-	info->entry_el = (uint32_t)entry_el;
-	info->loaded_at = base;
 	info->table_next = (uint64_t)__tables_start;
 	pt.root = early_table(info);
-	if (pagetable_map(&pt, base, text_end - base, PT_NORMAL_RX) ||
-	    pagetable_map(&pt, text_end, rodata_end - text_end, PT_NORMAL_RO) ||
-	    pagetable_map(&pt, rodata_end, end - rodata_end, PT_NORMAL_RW) ||
-	    pagetable_map(&pt, tree, ALIGN_UP(dtb + info->dtb_bytes, PAGE_BYTES) - tree,
-	                  PT_NORMAL_RO))
-		boot_stop(STOP_TABLES);
+	map(&pt, base, (uint64_t)__text_end, PT_NORMAL_RX);
+	map(&pt, (uint64_t)__text_end, (uint64_t)__rodata_end, PT_NORMAL_RO);
+	map(&pt, (uint64_t)__rodata_end, (uint64_t)__image_end, PT_NORMAL_RW);
+	map(&pt, ALIGN_DOWN(dtb, PAGE_BYTES), ALIGN_UP(dtb + info->dtb_bytes, PAGE_BYTES),
+	    PT_NORMAL_RO);
 	dsb_sy();
 	return (uint64_t)pt.root;
 }
 
 #ifdef EARLYCON
+extern const char earlycon_text[]; /* head.S: the constants may not be in their place yet */
+
 /* A debug build (make EARLYCON=address): name the reason on a PL011 at that address. */
 void earlycon_stop(uint32_t reason)
 {
-	static const char text[] = "\r\npith: boot stopped, reason ";
 	volatile uint32_t *data = (volatile uint32_t *)(uint64_t)EARLYCON;
 
 	if (sctlr_mmu_on())
 		return; /* the address is not mapped */
-	for (unsigned int i = 0; i < sizeof(text) - 1; i++)
-		*data = (unsigned char)text[i];
+	for (const char *p = earlycon_text; *p; p++)
+		*data = (unsigned char)*p;
 	*data = '0' + reason;
 	*data = '\r';
 	*data = '\n';

@@ -163,9 +163,8 @@ at_el1:
 	bl	dcache_clean_invalidate
 	mov	x29, xzr		/* backtraces end here */
 	mov	x30, xzr
-	adrp	x0, _start
-	mov	x1, x21
-	mov	x2, x22
+	mov	x0, x21
+	mov	x1, x22
 	bl	early_main		/* does not return without tables: x0 = root */
 	adr	x1, place_image
 	adrp	x2, __boot_stack_top
@@ -238,3 +237,11 @@ boot_stopped:
 	wfi
 	b	boot_stopped
 END(boot_stop)
+
+#ifdef EARLYCON
+	.section .text.earlycon_text, "ax"
+	.global earlycon_text
+earlycon_text:
+	.asciz	"\r\npith: boot stopped, reason "
+	.balign	4
+#endif

@@ -38,20 +38,23 @@ static const uint8_t *seed(const char *name, size_t at_least)
 }
 
 /*
- * Is word in bootargs, on its own and not among the program's, after "--"? Quotes do not matter for
- * a word without blanks.
+ * Is "nokaslr" in bootargs, on its own and not among the program's words, after "--"? Quotes do not matter
+ * for a word without blanks.
  */
-static bool bootargs_has(const char *word)
+static bool must_stay(void)
 {
-	size_t n = strlen(word), bytes;
+	static const char word[] = "nokaslr";
+	const char *p = dt_bootargs();
+	size_t bytes;
 
-	for (const char *p = dt_bootargs(); *p; p += bytes + !!p[bytes]) {
+	do {
 		bytes = strcspn(p, " ");
-		if (bytes == n && !memcmp(p, word, n))
+		if (bytes == sizeof(word) - 1 && !memcmp(p, word, sizeof(word) - 1))
 			return true;
 		if (bytes == 2 && !memcmp(p, "--", 2))
 			return false;
-	}
+		p += bytes;
+	} while (*p++);
 	return false;
 }
 
@@ -96,7 +99,7 @@ static uint64_t choose(struct boot_info *info, uint64_t here)
 		random += 8; /* the first 8 are the canary's */
 		info->seed_used_bytes = 16;
 	}
-	if (bootargs_has("nokaslr")) {
+	if (must_stay()) {
 		info->stayed = "nokaslr";
 	} else if (!random) {
 		info->stayed = "no seed";

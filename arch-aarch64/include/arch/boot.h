@@ -80,11 +80,10 @@ extern struct boot_info boot_info;
 /*
  * With the MMU off: relocate the image, then map it and the tree, no more. Returns the root table.
  *
- * base      where the image is
  * dtb       what x0 was
  * entry_el  1, 2 or 3
  */
-uint64_t early_main(uint64_t base, uint64_t dtb, uint64_t entry_el);
+uint64_t early_main(uint64_t dtb, uint32_t entry_el);
 
 /* A zeroed page for one more of the early tables (struct pagetable.alloc_table). MMU on or off. */
 void *early_table(void *boot_info);
