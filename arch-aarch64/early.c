@@ -129,7 +129,7 @@ static uint64_t check_tree(uint64_t dtb)
 	return bytes;
 }
 
-static void map(struct pagetable *pt, uint64_t start, uint64_t end, enum pagetable_attrs attrs)
+void boot_map(struct pagetable *pt, uint64_t start, uint64_t end, enum pagetable_attrs attrs)
 {
 	if (pagetable_map(pt, start, end - start, attrs))
 		boot_stop(STOP_TABLES);
@@ -153,11 +153,11 @@ uint64_t early_main(uint64_t dtb, uint32_t entry_el)
 
 	info->table_next = (uint64_t)__tables_start;
 	pt.root = early_table(info);
-	map(&pt, base, (uint64_t)__text_end, PT_NORMAL_RX);
-	map(&pt, (uint64_t)__text_end, (uint64_t)__rodata_end, PT_NORMAL_RO);
-	map(&pt, (uint64_t)__rodata_end, (uint64_t)__image_end, PT_NORMAL_RW);
-	map(&pt, ALIGN_DOWN(dtb, PAGE_BYTES), ALIGN_UP(dtb + info->dtb_bytes, PAGE_BYTES),
-	    PT_NORMAL_RO);
+	boot_map(&pt, base, (uint64_t)__text_end, PT_NORMAL_RX);
+	boot_map(&pt, (uint64_t)__text_end, (uint64_t)__rodata_end, PT_NORMAL_RO);
+	boot_map(&pt, (uint64_t)__rodata_end, (uint64_t)__image_end, PT_NORMAL_RW);
+	boot_map(&pt, ALIGN_DOWN(dtb, PAGE_BYTES), ALIGN_UP(dtb + info->dtb_bytes, PAGE_BYTES),
+	         PT_NORMAL_RO);
 	dsb_sy();
 	return (uint64_t)pt.root;
 }

@@ -126,12 +126,6 @@ static void *final_table(void *ctx)
 	return memset((void *)table, 0, PAGE_BYTES);
 }
 
-static void map(struct pagetable *pt, uint64_t start, uint64_t end, enum pagetable_attrs attrs)
-{
-	if (pagetable_map(pt, start, end - start, attrs))
-		boot_stop(STOP_TABLES);
-}
-
 /* The copy of the image: text, constants, data; stacks without the guard page below each. */
 static void map_image(struct pagetable *pt, uint64_t distance)
 {
@@ -140,15 +134,15 @@ static void map_image(struct pagetable *pt, uint64_t distance)
 	uint64_t text_end = (uint64_t)__text_end + distance;
 	uint64_t start = (uint64_t)__rodata_end + distance;
 
-	map(pt, (uint64_t)__image_start + distance, text_end, PT_NORMAL_RX);
-	map(pt, text_end, start, PT_NORMAL_RO);
+	boot_map(pt, (uint64_t)__image_start + distance, text_end, PT_NORMAL_RX);
+	boot_map(pt, text_end, start, PT_NORMAL_RO);
 	for (unsigned int i = 0; i < ARRAY_LEN(guards); i++) {
 		uint64_t guard = (uint64_t)guards[i] + distance;
 
-		map(pt, start, guard, PT_NORMAL_RW);
+		boot_map(pt, start, guard, PT_NORMAL_RW);
 		start = guard + PAGE_BYTES;
 	}
-	map(pt, start, (uint64_t)__image_end + distance, PT_NORMAL_RW);
+	boot_map(pt, start, (uint64_t)__image_end + distance, PT_NORMAL_RW);
 }
 
 /* Below limit never by 1 GiB blocks, which would have to be split for a guard page (mmu.c). */
@@ -158,7 +152,7 @@ static void map_ram(struct pagetable *pt, uint64_t start, uint64_t end, uint64_t
 		uint64_t piece = start < limit ? ALIGN_DOWN(start, GIB / 2) + GIB / 2 : end;
 
 		piece = MIN(piece, end);
-		map(pt, start, piece, PT_NORMAL_RW);
+		boot_map(pt, start, piece, PT_NORMAL_RW);
 		start = piece;
 	}
 }
@@ -199,7 +193,7 @@ static void copy_image(uint64_t base, uint64_t distance)
 	                          .alloc_table = early_table,
 	                          .ctx = &boot_info};
 
-	map(&early, base, base + image_bytes(), PT_NORMAL_RW);
+	boot_map(&early, base, base + image_bytes(), PT_NORMAL_RW);
 	__asm__ volatile("dsb ishst\n\tisb" ::: "memory"); /* new entries before their first use */
 	memcpy((void *)base, __image_start, (size_t)(__data_end - __image_start));
 	memcpy((void *)((uint64_t)index + distance), index, index_bytes);

@@ -40,6 +40,7 @@
 #ifndef __ASSEMBLY__
 #include <stdbool.h>
 #include <stdint.h>
+#include <arch/pagetable.h>
 #include <arch/ram.h>
 
 /* Why boot stopped before there was a console: in x0 and boot_stop_reason, at boot_stopped. */
@@ -87,6 +88,8 @@ uint64_t early_main(uint64_t dtb, uint32_t entry_el);
 
 /* A zeroed page for one more of the early tables (struct pagetable.alloc_table). MMU on or off. */
 void *early_table(void *boot_info);
+/* pagetable_map of [start, end), or a stop. */
+void boot_map(struct pagetable *pt, uint64_t start, uint64_t end, enum pagetable_attrs attrs);
 
 /* mmu_enter (head.S): put tables to work, go on at entry with stack sp. Does not return. */
 void mmu_enter(uint64_t root, uint64_t entry, uint64_t sp, uint64_t moved_bytes)
