@@ -9,8 +9,8 @@ def known():
     """Every string that a driver matches."""
     found = set()
     for f in git_files("drivers/*.c"):
-        for table in re.findall(r"_compatible\[\] = \{(.*?)\}", (ROOT / f).read_text(), re.S):
-            found |= set(re.findall(r'"([^"]+)"', table))
+        for strings in re.findall(r'\.compatible = ((?:"[^"]*"\s*)+)', (ROOT / f).read_text()):
+            found |= set(re.findall(r'([^"\s]+?)\\0', strings))
     assert len(found) > 20
     return found
 
