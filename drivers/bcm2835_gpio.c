@@ -37,29 +37,22 @@ struct bcm2835_gpio {
 	bool bcm2711;
 };
 
-/* A field of bits, in its register of an array. */
-static uint32_t read_field(const uint8_t *regs, unsigned int pin, unsigned int bits)
-{
-	unsigned int per_register = 32 / bits;
-
-	return read32(regs + pin / per_register * 4) >> pin % per_register * bits &
-	       ((1u << bits) - 1);
-}
-
-static void write_field(uint8_t *regs, unsigned int pin, unsigned int bits, uint32_t value)
+/* Set a pin's field of bits, in its register of an array, if it is another. */
+static NOINLINE void set_field(uint8_t *regs, unsigned int pin, unsigned int bits, uint32_t value)
 {
 	unsigned int per_register = 32 / bits, shift = pin % per_register * bits;
 	uint8_t *reg = regs + pin / per_register * 4;
 	unsigned long flags = irq_save();
+	uint32_t old = read32(reg), field = ((1u << bits) - 1) << shift;
 
-	write32(reg, (read32(reg) & ~(((1u << bits) - 1) << shift)) | value << shift);
-	irq_restore(flags);
+	if ((old & field) != value << shift)
+		write32(reg, (old & ~field) | value << shift);
+	irq_restore_quiet(flags);
 }
 
 static void set_function(struct bcm2835_gpio *g, unsigned int pin, uint32_t function)
 {
-	if (read_field(g->regs + GPFSEL, pin, 3) != function)
-		write_field(g->regs + GPFSEL, pin, 3, function);
+	set_field(g->regs + GPFSEL, pin, 3, function);
 }
 
 /* BCM2835, page 101: the pull is clocked into the pin, 150 cycles of at least 100 MHz apart. */
@@ -73,7 +66,7 @@ static void clock_pull(struct bcm2835_gpio *g, unsigned int pin, uint32_t pull)
 	delay_us(2);
 	write32(g->regs + GPPUD, PULL_NONE);
 	write32(g->regs + GPPUDCLK + pin / 32 * 4, 0);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 static void set_pull(struct bcm2835_gpio *g, unsigned int pin, uint32_t pull)
@@ -81,10 +74,7 @@ static void set_pull(struct bcm2835_gpio *g, unsigned int pin, uint32_t pull)
 	if (!g->bcm2711)
 		clock_pull(g, pin, pull);
 	else
-		write_field(g->regs + GPPULL, pin, 2,
-		            pull == PULL_DOWN ? PULL_UP
-		            : pull == PULL_UP ? PULL_DOWN
-		                              : PULL_NONE);
+		set_field(g->regs + GPPULL, pin, 2, pull == PULL_NONE ? pull : 3 - pull);
 }
 
 /* A property with a value for each pin, or one for all. */
@@ -98,10 +88,9 @@ static int apply(struct pin_controller *p, dt_node state)
 {
 	struct bcm2835_gpio *g = container_of(p, struct bcm2835_gpio, pins);
 	uint32_t pin, value;
+	unsigned int i;
 
-	if (!dt_prop(state, "brcm,pins", NULL))
-		return -EINVAL;
-	for (unsigned int i = 0; !dt_u32(state, "brcm,pins", i, &pin); i++) {
+	for (i = 0; !dt_u32(state, "brcm,pins", i, &pin); i++) {
 		if (pin >= g->chip.lines)
 			return -EINVAL;
 		if (pin_value(state, "brcm,function", i, &value) && value < 8)
@@ -109,7 +98,7 @@ static int apply(struct pin_controller *p, dt_node state)
 		if (pin_value(state, "brcm,pull", i, &value) && value <= PULL_UP)
 			set_pull(g, pin, value);
 	}
-	return 0;
+	return i ? 0 : -EINVAL;
 }
 
 static struct bcm2835_gpio *gpio_of_chip(struct gpio_chip *chip)
@@ -125,7 +114,7 @@ static int line_set(struct gpio_chip *chip, unsigned int line, bool high)
 
 static int line_get(struct gpio_chip *chip, unsigned int line)
 {
-	return (int)read_field(gpio_of_chip(chip)->regs + GPLEV, line, 1);
+	return read32(gpio_of_chip(chip)->regs + GPLEV + line / 32 * 4) >> line % 32 & 1;
 }
 
 static int line_input(struct gpio_chip *chip, unsigned int line)

@@ -71,8 +71,7 @@ static void pm_off(void)
 	reset_to(RSTS_PARTITION);
 }
 
-static const struct machine_power pm_reset_only = {.name = "bcm2835-pm", .reset = pm_reset};
-static const struct machine_power pm_power = {
+static struct machine_power pm_power = {
     .name = "bcm2835-pm",
     .off = pm_off,
     .reset = pm_reset,
@@ -92,8 +91,9 @@ static int pm_probe(const struct device *dev)
 {
 	regs = dev->regs;
 	machine_set_reset_reason(reset_reason());
-	machine_power_register(
-	    dt_prop(dev->node, "system-power-controller", NULL) ? &pm_power : &pm_reset_only);
+	if (!dt_prop(dev->node, "system-power-controller", NULL))
+		pm_power.off = NULL;
+	machine_power_register(&pm_power);
 	watchdog = (struct watchdog){
 	    .name = "bcm2835-pm watchdog",
 	    .max_ms = (uint64_t)WDOG_MASK * 1000 / WDOG_TICKS_PER_S,
