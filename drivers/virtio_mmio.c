@@ -108,7 +108,7 @@ static int reset(struct virtio_device *dev)
 	return 0;
 }
 
-COLD void virtio_break(struct virtio_device *dev, const char *why)
+void virtio_break(struct virtio_device *dev, const char *why)
 {
 	if (dev->broken)
 		return;
@@ -119,7 +119,7 @@ COLD void virtio_break(struct virtio_device *dev, const char *why)
 	dev->driver->broke(dev);
 }
 
-COLD uint64_t virtio_offered(struct virtio_device *dev)
+uint64_t virtio_offered(struct virtio_device *dev)
 {
 	uint64_t low;
 
@@ -132,7 +132,7 @@ COLD uint64_t virtio_offered(struct virtio_device *dev)
 }
 
 /* Section 3.1.1, steps 4 to 6; a legacy device knows no FEATURES_OK (3.1.2). */
-COLD int virtio_negotiate(struct virtio_device *dev, uint64_t wanted)
+int virtio_negotiate(struct virtio_device *dev, uint64_t wanted)
 {
 	uint64_t offered = virtio_offered(dev);
 
@@ -176,8 +176,8 @@ static uint32_t config_generation(struct virtio_device *dev)
 	return dev->legacy ? 0 : reg_read(dev, CONFIG_GENERATION);
 }
 
-COLD int virtio_config(struct virtio_device *dev, unsigned int offset, unsigned int width,
-                       unsigned int count, void *buf)
+int virtio_config(struct virtio_device *dev, unsigned int offset, unsigned int width,
+                  unsigned int count, void *buf)
 {
 	for (unsigned int tries = 0; tries < CONFIG_TRIES; tries++) {
 		uint32_t generation = config_generation(dev);
@@ -207,14 +207,14 @@ static void queue_publish(struct virtio_device *dev, struct virtqueue *q)
 }
 
 /* Sections 4.2.3.2 and, legacy, 4.2.4. */
-COLD unsigned int virtio_queue_max(struct virtio_device *dev, unsigned int index)
+unsigned int virtio_queue_max(struct virtio_device *dev, unsigned int index)
 {
 	reg_write(dev, QUEUE_SEL, index);
 	return MIN(reg_read(dev, QUEUE_NUM_MAX), QUEUE_SIZE_MAX);
 }
 
-COLD int virtio_queue(struct virtio_device *dev, unsigned int index, struct virtqueue *q,
-                      unsigned int wanted, unsigned int indirect_max)
+int virtio_queue(struct virtio_device *dev, unsigned int index, struct virtqueue *q,
+                 unsigned int wanted, unsigned int indirect_max)
 {
 	unsigned int size, max;
 	int err;
@@ -256,7 +256,7 @@ static void virtio_mmio_interrupt(void *arg)
 		dev->driver->queue_interrupt(dev);
 }
 
-COLD int virtio_start(struct virtio_device *dev)
+int virtio_start(struct virtio_device *dev)
 {
 	int err = irq_attach(dev->node, 0, virtio_mmio_interrupt, dev, dev->driver->name);
 
@@ -294,7 +294,7 @@ static int bring_up(struct virtio_device *dev)
 	return err;
 }
 
-static COLD int virtio_mmio_probe(const struct device *d)
+static int virtio_mmio_probe(const struct device *d)
 {
 	const struct virtio_driver *driver;
 	struct virtio_device *dev;

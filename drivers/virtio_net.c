@@ -136,7 +136,7 @@ static struct virtio_net *to_net(struct netdev *dev)
 /* --- Receive ----------------------------------------------------------------------------------- */
 
 /* Header and frame apart, for the legacy devices that insist. */
-static COLD int rx_post_split(struct virtio_net *n, struct rx_buffer *b)
+static int rx_post_split(struct virtio_net *n, struct rx_buffer *b)
 {
 	unsigned int split = n->rx_header_split;
 	const struct vq_piece pieces[2] = {{b->start, split},
@@ -170,7 +170,7 @@ static unsigned int rx_post_list(struct virtio_net *n, struct netbuf **list)
 }
 
 /* The same for a lot of those that never were in the ring. */
-static COLD unsigned int rx_post_fresh(struct virtio_net *n)
+static unsigned int rx_post_fresh(struct virtio_net *n)
 {
 	unsigned int lot = MIN(RX_LOT, n->dev.rx_buffers - n->rx_fresh), posted = 0;
 
@@ -417,8 +417,8 @@ static uint32_t gather(struct vq_piece *pieces, const struct netdev_tx *tx)
 }
 
 /* The pieces as one, copied together for a ring that could not hold a long chain even when empty. */
-static COLD void copy_together(struct virtio_net *n, struct vq_piece *pieces, unsigned int count,
-                               uint32_t bytes)
+static void copy_together(struct virtio_net *n, struct vq_piece *pieces, unsigned int count,
+                          uint32_t bytes)
 {
 	uint8_t *start = n->tx_bounce + (size_t)vq_next_id(&n->tx) * RX_BUFFER_BYTES, *to = start;
 
@@ -492,7 +492,7 @@ static void virtio_net_flush(struct netdev *dev)
 		timer_arm(&n->tx_timer, time_now_ns() + TX_HOLD_NS);
 }
 
-static COLD void tx_timer_expired(struct timer *t)
+static void tx_timer_expired(struct timer *t)
 {
 	struct virtio_net *n = container_of(t, struct virtio_net, tx_timer);
 
@@ -538,7 +538,7 @@ static bool read_link(struct virtio_net *n)
 	return status & STATUS_LINK_UP;
 }
 
-static COLD void virtio_net_config_interrupt(struct virtio_device *vdev)
+static void virtio_net_config_interrupt(struct virtio_device *vdev)
 {
 	struct virtio_net *n = vdev->priv;
 
@@ -546,7 +546,7 @@ static COLD void virtio_net_config_interrupt(struct virtio_device *vdev)
 	netdev_signal(&n->dev);
 }
 
-static COLD void virtio_net_broke(struct virtio_device *vdev)
+static void virtio_net_broke(struct virtio_device *vdev)
 {
 	struct virtio_net *n = vdev->priv;
 
@@ -728,7 +728,7 @@ static void tear_down(struct virtio_net *n)
 	free(n);
 }
 
-static COLD int virtio_net_probe(struct virtio_device *vdev)
+static int virtio_net_probe(struct virtio_device *vdev)
 {
 	struct virtio_net *n = calloc(1, sizeof(*n));
 	int err;
