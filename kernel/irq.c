@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pith/boot_alloc.h>
+#include <pith/compiler.h>
 #include <pith/irq.h>
 #include <pith/log.h>
 
@@ -17,7 +18,7 @@ struct irq_action {
 static struct irqchip *chips, *root;
 static bool inside;
 
-int irqchip_register(struct irqchip *chip)
+COLD int irqchip_register(struct irqchip *chip)
 {
 	chip->actions = boot_alloc(chip->lines * sizeof(struct irq_action *));
 	if (!chip->actions)
@@ -38,7 +39,7 @@ static struct irqchip *chip_of(dt_node node)
 }
 
 /* Put a at the end of the line's handlers; the first one enables the line. */
-static int line_attach(struct irqchip *chip, unsigned int line, struct irq_action *a)
+static COLD int line_attach(struct irqchip *chip, unsigned int line, struct irq_action *a)
 {
 	unsigned long flags = irq_save();
 	struct irq_action **end = &chip->actions[line];
@@ -56,7 +57,8 @@ static int line_attach(struct irqchip *chip, unsigned int line, struct irq_actio
 	return error;
 }
 
-int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg, const char *name)
+COLD int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg,
+                    const char *name)
 {
 	struct irq_action *a;
 	struct irqchip *chip;

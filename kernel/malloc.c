@@ -136,7 +136,7 @@ static void retire_slab(struct slab *s)
 }
 
 /* Empty slabs and spare pages go back. */
-static int give_pages_back(void)
+static COLD int give_pages_back(void)
 {
 	unsigned long flags = irq_save();
 	int released = 0;
@@ -368,7 +368,7 @@ void free(void *p)
 		irq_restore_quiet(flags);
 }
 
-size_t malloc_usable_size(void *p)
+COLD size_t malloc_usable_size(void *p)
 {
 	struct slab *s = slab_of(p);
 	unsigned long flags;
@@ -403,7 +403,7 @@ void *calloc(size_t count, size_t bytes)
 }
 
 /* Stays in place unless it grows out of its room, or would leave half of it unused. */
-void *realloc(void *p, size_t bytes)
+COLD void *realloc(void *p, size_t bytes)
 {
 	size_t room = malloc_usable_size(p);
 	void *moved;
@@ -424,7 +424,7 @@ void *realloc(void *p, size_t bytes)
 	return moved;
 }
 
-void *memalign(size_t align, size_t bytes)
+COLD void *memalign(size_t align, size_t bytes)
 {
 	unsigned int c;
 
@@ -448,7 +448,7 @@ void *aligned_alloc(size_t align, size_t bytes)
 	return memalign(align, bytes);
 }
 
-int posix_memalign(void **p, size_t align, size_t bytes)
+COLD int posix_memalign(void **p, size_t align, size_t bytes)
 {
 	void *aligned;
 
