@@ -23,10 +23,10 @@
  * (drivers/net/bcmgenet.c); "as Linux does" and "as U-Boot does" below mean these. docs/hardware.md
  * says what this driver has been tested against.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <pith/assert.h>
 #include <pith/compiler.h>
 #include <pith/dma.h>
 #include <pith/driver.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Split virtqueues. Source: virtio 1.2, section 2.7. */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <pith/assert.h>
 #include <pith/compiler.h>
 #include <pith/io.h>
 #include <pith/page.h>

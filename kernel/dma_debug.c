@@ -7,8 +7,8 @@
  * CPU, and what the CPU writes into a buffer does not reach the device, which is an assertion at
  * dma_unmap. So is taking back what was not given, and giving twice what a device writes.
  */
-#include <assert.h>
 #include <string.h>
+#include <pith/assert.h>
 #include <pith/compiler.h>
 #include <pith/dma.h>
 #include <pith/irq.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Buffers given to devices and taken back (pith/dma.h). */
-#include <assert.h>
+#include <pith/assert.h>
 #include <pith/dma.h>
 #include "dma_sync.h"
 

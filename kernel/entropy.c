@@ -9,12 +9,12 @@
  * whole seeds into the key, never single guessable bits: Ferguson, Schneier, "Practical Cryptography",
  * section 10.5. SHA-256: FIPS 180-4; ChaCha20: RFC 8439; both from Mbed TLS.
  */
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <mbedtls/chacha20.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/sha256.h>
+#include <pith/assert.h>
 #include <pith/compiler.h>
 #include <pith/entropy.h>
 #include <pith/irq.h>

@@ -11,12 +11,12 @@
  * table has its full size from the start (8 KiB of zeroed memory): opening a descriptor can then
  * fail for one reason only, and leaves nothing behind on the heap.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <unistd.h>
+#include <pith/assert.h>
 #include <pith/compiler.h>
 #include <pith/console.h>
 #include <pith/file.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Property calls of a Raspberry Pi's firmware, by name. Nothing is linked of what nobody calls. */
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <pith/assert.h>
 #include <pith/firmware.h>
 #include <pith/thread.h>
 

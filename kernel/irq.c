@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Interrupts: controllers, their lines, and the handlers attached to them. */
-#include <assert.h>
 #include <errno.h>
+#include <pith/assert.h>
 #include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/irq.h>

@@ -9,7 +9,7 @@
  *
  * Physical addresses are pointers: RAM is mapped at its own address.
  */
-#include <assert.h>
+#include <pith/assert.h>
 #include <pith/compiler.h>
 #include <pith/irq.h>
 #include <pith/log.h>

@@ -5,6 +5,7 @@
 #include <arch/image.h>
 #include <arch/mmu.h>
 #include <arch/report.h>
+#include <pith/assert.h>
 #include <pith/bootargs.h>
 #include <pith/compiler.h>
 #include <pith/console.h>
@@ -100,6 +101,11 @@ void panic(const char *fmt, ...)
 	report_context(in_irq());
 	report_backtrace((uint64_t)__builtin_return_address(0), 0, record[0]);
 	report_end();
+}
+
+void assertion_failed(const char *file, int line)
+{
+	panic("%s:%d: assertion failed", file, line);
 }
 
 /* Random from place.c, before any function that checks it. Not 0 from the start: a zeroed stack must

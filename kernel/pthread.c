@@ -6,11 +6,11 @@
  * The kernel's objects contain lists, so they cannot be initialised by a constant as POSIX wants:
  * a static initialiser leaves __ready 0, and the first use sets the object up.
  */
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <pith/assert.h>
 #include <pith/compiler.h>
 #include <pith/irq.h>
 #include <pith/thread.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POSIX semaphores: the kernel's, in storage that <semaphore.h> declares opaquely. */
-#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <semaphore.h>
+#include <pith/assert.h>
 #include <pith/irq.h>
 #include <pith/result.h>
 #include <pith/thread.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An update file in a slot (slotfile.h). Nothing that is read is believed before it is verified. */
-#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <mbedtls/sha256.h>
+#include <pith/assert.h>
 #include <pith/machine.h>
 #include <pith/update.h>
 #include <pith/version.h>

@@ -9,7 +9,6 @@
  * and the switch comes with the irq_restore() that ends the section, or at the end of the
  * interrupt.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <arch/image.h>
 #include <arch/mmu.h>
 #include <arch/switch.h>
+#include <pith/assert.h>
 #include <pith/compiler.h>
 #include <pith/io.h>
 #include <pith/irq.h>

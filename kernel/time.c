@@ -11,8 +11,8 @@
  * costs nothing. The interrupt that may come finds nothing due, arms for what is next, or not at
  * all.
  */
-#include <assert.h>
 #include <stddef.h>
+#include <pith/assert.h>
 #include <pith/compiler.h>
 #include <pith/irq.h>
 #include <pith/time.h>

@@ -18,7 +18,6 @@
  * head, the head of a request whose body is coming, pipelined requests behind an answer that waits
  * for room, the rest of that answer.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -34,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <http_parser.h>
+#include <pith/assert.h>
 #include <pith/http.h>
 #include <pith/list.h>
 

@@ -12,7 +12,7 @@
  * at all modules orders the next look (timers_alert), LOOK_NS later. Under load that is 20 looks a
  * second; after an isolated packet one.
  */
-#include <assert.h>
+#include <pith/assert.h>
 #include <pith/irq.h>
 #include <pith/log.h>
 #include <pith/time.h>
