@@ -126,7 +126,7 @@ $(obj)/kernel/%.o $(obj)/arch-aarch64/%.o: includes += -Iarch-aarch64/include
 $(obj)/build/deps/%.o: warnings := -w
 $(obj)/app/%.o: includes += -I$(app_dir)
 $(obj)/app/%.o: optimize := -O2
-$(obj)/app/%.o $(addprefix $(obj)/,arch-aarch64/early.o arch-aarch64/pagetable.o kernel/place.o): lto :=
+$(obj)/app/%.o $(addprefix $(obj)/,arch-aarch64/early.o arch-aarch64/pagetable.o): lto :=
 $(obj)/app/%.o: flags += $(CFLAGS)
 
 $(obj)/%.o: %.c $(rules) | $(first)

@@ -48,8 +48,8 @@ struct message {
 static struct {
 	uint8_t *regs;
 	struct dma_bus bus;
-	struct message *message; /* a page that the firmware reaches */
-	uint32_t sent;           /* the letter that it has not answered yet, or 0 */
+	struct message message; /* in the image, which every device reaches (kernel/place.c) */
+	uint32_t sent;          /* the letter that it has not answered yet, or 0 */
 } mailbox;
 
 /* Send the message, which is the firmware's from now on. */
@@ -73,7 +73,7 @@ static int receive(uint64_t deadline_ns)
 		if (error)
 			return error;
 		if (read32(mailbox.regs + MAIL0_READ) == mailbox.sent) {
-			dma_unmap(&mailbox.bus, mailbox.message, sizeof(*mailbox.message),
+			dma_unmap(&mailbox.bus, &mailbox.message, sizeof(mailbox.message),
 			          DMA_BOTH);
 			mailbox.sent = 0;
 		}
@@ -84,7 +84,7 @@ static int receive(uint64_t deadline_ns)
 static int exchange(uint64_t deadline_ns)
 {
 	dma_addr_t address =
-	    dma_map(&mailbox.bus, mailbox.message, sizeof(*mailbox.message), DMA_BOTH);
+	    dma_map(&mailbox.bus, &mailbox.message, sizeof(mailbox.message), DMA_BOTH);
 	int error;
 
 	if (address == DMA_NONE)
@@ -92,14 +92,14 @@ static int exchange(uint64_t deadline_ns)
 	error = send(address, deadline_ns);
 	if (!error)
 		return receive(deadline_ns);
-	dma_unmap(&mailbox.bus, mailbox.message, sizeof(*mailbox.message), DMA_BOTH);
+	dma_unmap(&mailbox.bus, &mailbox.message, sizeof(mailbox.message), DMA_BOTH);
 	return error;
 }
 
 static int mailbox_call(uint32_t tag, void *values, size_t bytes)
 {
 	uint64_t deadline_ns = time_now_ns() + CALL_TIMEOUT_NS;
-	struct message *m = mailbox.message;
+	struct message *m = &mailbox.message;
 	int error = receive(deadline_ns); /* an answer that came too late may still come */
 
 	if (error)
@@ -123,9 +123,6 @@ static int mailbox_probe(const struct device *dev)
 	if (error)
 		return error;
 	mailbox.regs = dev->regs;
-	mailbox.message = dma_alloc(&mailbox.bus, sizeof(*mailbox.message));
-	if (!mailbox.message)
-		return -ENOMEM;
 	while (!(read32(mailbox.regs + MAIL0_STATUS) & STATUS_EMPTY))
 		read32(mailbox.regs + MAIL0_READ);
 	firmware_register(mailbox_call);
