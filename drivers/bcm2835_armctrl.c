@@ -81,7 +81,7 @@ static int armctrl_start(struct armctrl *a)
 {
 	for (unsigned int bank = 0; bank < BANKS; bank++)
 		write32(a->regs + DISABLE_1 + bank * 4, UINT32_MAX);
-	return irq_attach(a->chip.node, 0, armctrl_irq, a, a->chip.name);
+	return irq_attach(a->chip.node, 0, armctrl_irq, a);
 }
 
 static int armctrl_probe(const struct device *dev)

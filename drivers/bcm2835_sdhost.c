@@ -480,7 +480,7 @@ static int start(struct sdhost *h)
 	if (error)
 		klog("%s: its pins are as they were found: error %d", dt_name(h->sd.node), -error);
 	configure(h, ~0u, 0);
-	error = irq_attach(h->sd.node, 0, sdhost_interrupt, h, "sdhost");
+	error = irq_attach(h->sd.node, 0, sdhost_interrupt, h);
 	if (error)
 		return error;
 	error = sd_attach(&h->sd);

@@ -1015,7 +1015,7 @@ static int set_up(struct genet *n, dt_node node)
 	if (err == 0)
 		err = allocate(n);
 	if (err == 0)
-		err = irq_attach(node, 0, genet_interrupt, n, n->dev.name);
+		err = irq_attach(node, 0, genet_interrupt, n);
 	return err;
 }
 

@@ -644,7 +644,7 @@ static int start(struct sdhci *h)
 		klog("%s: its pins are as they were found: error %d", dt_name(h->sd.node), -error);
 	error = reset(h, RESET_ALL);
 	if (!error)
-		error = irq_attach(h->sd.node, 0, sdhci_interrupt, h, "sdhci");
+		error = irq_attach(h->sd.node, 0, sdhci_interrupt, h);
 	if (error) {
 		release(h);
 		return error;

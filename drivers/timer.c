@@ -80,7 +80,7 @@ static int timer_probe(const struct device *dev)
 		return error;
 	scale = tick_scale(freq_hz);
 	timer_arm_hardware(TIME_FOREVER); /* whatever ran before us */
-	error = irq_attach(dev->node, index < 0 ? IRQ_VIRTUAL : index, timer_irq, NULL, "timer");
+	error = irq_attach(dev->node, index < 0 ? IRQ_VIRTUAL : index, timer_irq, NULL);
 	if (error)
 		return error;
 	clockevent_register(&timer_clockevent);

@@ -65,7 +65,7 @@ static void uart_enable_input(struct console *c)
 	u->input = __start_uart_inputs;
 	while (u->input->type != u->type)
 		u->input++;
-	error = irq_attach(c->node, 0, uart_irq, u, c->name);
+	error = irq_attach(c->node, 0, uart_irq, u);
 	if (error) {
 		klog("%s: no input: error %d", c->name, -error);
 		return;

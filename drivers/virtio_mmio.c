@@ -258,7 +258,7 @@ static void virtio_mmio_interrupt(void *arg)
 
 int virtio_start(struct virtio_device *dev)
 {
-	int err = irq_attach(dev->node, 0, virtio_mmio_interrupt, dev, dev->driver->name);
+	int err = irq_attach(dev->node, 0, virtio_mmio_interrupt, dev);
 
 	if (err == 0)
 		status_add(dev, STATUS_DRIVER_OK);

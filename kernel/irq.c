@@ -11,7 +11,6 @@
 struct irq_action {
 	irq_handler handler;
 	void *arg;
-	const char *name;
 	struct irq_action *next;
 };
 
@@ -57,8 +56,7 @@ static COLD int line_attach(struct irqchip *chip, unsigned int line, struct irq_
 	return error;
 }
 
-COLD int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg,
-                    const char *name)
+COLD int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg)
 {
 	struct irq_action *a;
 	struct irqchip *chip;
@@ -78,7 +76,7 @@ COLD int irq_attach(dt_node node, unsigned int index, irq_handler handler, void 
 	a = boot_alloc(sizeof(*a));
 	if (!a)
 		return -ENOMEM;
-	*a = (struct irq_action){.handler = handler, .arg = arg, .name = name};
+	*a = (struct irq_action){.handler = handler, .arg = arg};
 	return line_attach(chip, line, a);
 }
 

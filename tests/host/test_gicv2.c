@@ -114,7 +114,7 @@ void model_sysreg_write(const char *name, uint64_t value)
 
 static int attach(dt_node n, const char *who)
 {
-	return irq_attach(n, 0, handler, (void *)(uintptr_t)who, who);
+	return irq_attach(n, 0, handler, (void *)(uintptr_t)who);
 }
 
 static void what_was_on_is_off(void **state)

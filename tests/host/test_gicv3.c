@@ -270,7 +270,7 @@ static void hardware_that_does_not_answer_is_an_error(void **state)
 
 static int attach(dt_node n, const char *who)
 {
-	return irq_attach(n, 0, handler, (void *)(uintptr_t)who, who);
+	return irq_attach(n, 0, handler, (void *)(uintptr_t)who);
 }
 
 static void lines_arrive(void **state)

@@ -115,7 +115,7 @@ static const char *interrupt(void)
 
 static int attach(const char *path, unsigned int index, const char *who)
 {
-	return irq_attach(dt_find(path), index, handler, (void *)(uintptr_t)who, who);
+	return irq_attach(dt_find(path), index, handler, (void *)(uintptr_t)who);
 }
 
 static void what_was_on_is_off(void **state)

@@ -38,10 +38,8 @@ static void __attribute__((format(printf, 1, 2))) event(const char *fmt, ...)
 	va_end(args);
 }
 
-int __real_irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg,
-                      const char *name);
-int __wrap_irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg,
-                      const char *name)
+int __real_irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg);
+int __wrap_irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg)
 {
 	struct dt_irq irq;
 	unsigned int line;
@@ -52,8 +50,8 @@ int __wrap_irq_attach(dt_node node, unsigned int index, irq_handler handler, voi
 	else
 		line = strstr(dt_name(irq.controller), "local") ? irq.cells[0]
 		                                                : irq.cells[0] * 32 + irq.cells[1];
-	event("%s irq %s %u\n", name, dt_name(irq.controller), line);
-	return __real_irq_attach(node, index, handler, arg, name);
+	event("%s irq %s %u\n", dt_name(node), dt_name(irq.controller), line);
+	return __real_irq_attach(node, index, handler, arg);
 }
 
 void *__real_io_map(uint64_t address, size_t bytes);
@@ -201,38 +199,38 @@ void model_write(volatile void *addr, unsigned int bytes, uint64_t value)
 	"3f215040\n"                          \
 	"3f215000\n"                          \
 	"console mini-uart serial@7e215040\n" \
-	"mini-uart irq interrupt-controller@7e00b200 61\n"
-#define PI3_EVENTS(mini_uart)                                                 \
-	"3f100000\n"                                                          \
-	"power bcm2835-pm\n"                                                  \
-	"40000000\n"                                                          \
-	"3f00b200\n"                                                          \
-	"armctrl irq local_intc@40000000 8\n"                                 \
-	"timer irq local_intc@40000000 3\n"                                   \
-	"3f00b880\n"                                                          \
-	"dma c0000000 at 0, 3f000000\n"                                       \
-	"3f200000\n"                                                          \
-	"3f201000\n"                                                          \
-	"console pl011 serial@7e201000\n"                                     \
-	"pl011 irq interrupt-controller@7e00b200 89\n" mini_uart "3f104000\n" \
+	"serial@7e215040 irq interrupt-controller@7e00b200 61\n"
+#define PI3_EVENTS(mini_uart)                                                           \
+	"3f100000\n"                                                                    \
+	"power bcm2835-pm\n"                                                            \
+	"40000000\n"                                                                    \
+	"3f00b200\n"                                                                    \
+	"interrupt-controller@7e00b200 irq local_intc@40000000 8\n"                     \
+	"timer irq local_intc@40000000 3\n"                                             \
+	"3f00b880\n"                                                                    \
+	"dma c0000000 at 0, 3f000000\n"                                                 \
+	"3f200000\n"                                                                    \
+	"3f201000\n"                                                                    \
+	"console pl011 serial@7e201000\n"                                               \
+	"serial@7e201000 irq interrupt-controller@7e00b200 89\n" mini_uart "3f104000\n" \
 	"random bcm2835-rng\n"
-#define PI4_EVENTS(power)                                   \
-	"fe100000\n" power " bcm2835-pm\n"                  \
-	"ff800000\n"                                        \
-	"ff841000\n"                                        \
-	"ff842000\n"                                        \
-	"timer irq interrupt-controller@40041000 27\n"      \
-	"fe00b880\n"                                        \
-	"dma c0000000 at 0, 40000000\n"                     \
-	"fe200000\n"                                        \
-	"fe201000\n"                                        \
-	"console pl011 serial@7e201000\n"                   \
-	"pl011 irq interrupt-controller@40041000 153\n"     \
-	"fe215040\n"                                        \
-	"fe215000\n"                                        \
-	"console mini-uart serial@7e215040\n"               \
-	"mini-uart irq interrupt-controller@40041000 125\n" \
-	"fe104000\n"                                        \
+#define PI4_EVENTS(power)                                         \
+	"fe100000\n" power " bcm2835-pm\n"                        \
+	"ff800000\n"                                              \
+	"ff841000\n"                                              \
+	"ff842000\n"                                              \
+	"timer irq interrupt-controller@40041000 27\n"            \
+	"fe00b880\n"                                              \
+	"dma c0000000 at 0, 40000000\n"                           \
+	"fe200000\n"                                              \
+	"fe201000\n"                                              \
+	"console pl011 serial@7e201000\n"                         \
+	"serial@7e201000 irq interrupt-controller@40041000 153\n" \
+	"fe215040\n"                                              \
+	"fe215000\n"                                              \
+	"console mini-uart serial@7e215040\n"                     \
+	"serial@7e215040 irq interrupt-controller@40041000 125\n" \
+	"fe104000\n"                                              \
 	"random rng200\n"
 
 static const struct {

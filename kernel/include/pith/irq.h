@@ -53,11 +53,10 @@ typedef void (*irq_handler)(void *arg);
  * Attach handler to the index-th interrupt of a device tree node and enable it. Lines may be shared:
  * every handler of the line is called.
  *
- * name     for /status and messages; must stay valid
  * Returns  0; -ENOENT no such interrupt in the tree; -ENODEV its controller has no driver;
  *          -ENOMEM
  */
-int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg, const char *name);
+int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg);
 
 /*
  * An interrupt controller, as its driver registers it from probe. Numbers are the controller's own

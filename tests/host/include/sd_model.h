@@ -215,11 +215,10 @@ int pins_default(dt_node node)
 static void *attached[4096];
 static size_t attached_count;
 
-int irq_attach(dt_node node, unsigned int index, irq_handler h, void *arg, const char *name)
+int irq_attach(dt_node node, unsigned int index, irq_handler h, void *arg)
 {
 	(void)node;
 	(void)index;
-	(void)name;
 	if (irq_error)
 		return irq_error;
 	handler = h;

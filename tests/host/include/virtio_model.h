@@ -284,9 +284,9 @@ int io_probe_read32(const volatile void *reg, uint32_t *value)
 	return -ENXIO;
 }
 
-int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg, const char *name)
+int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg)
 {
-	(void)node, (void)index, (void)name;
+	(void)node, (void)index;
 	model_handler = handler;
 	model_handler_arg = arg;
 	return model_irq_error;
