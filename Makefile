@@ -181,12 +181,15 @@ printf = $(if $(shell tools/doubles $(SRCS:%.c=$(obj)/app/%.o)),,-Wl$(comma)--de
 link = $(CC) $(call link_flags,$(1)) $(printf) -Wl,-T,arch-aarch64/image.lds -Wl,-Map,$(build)/image.map \
 	-o $@ $(objs) $(libs)
 relink = printf '  %-8s%s\n' RELINK '$@: $(1)'
+# Not as $(MAKE) in the recipe, which make would run even when it is asked only to show what it would do.
+farther = MAKEFLAGS='$(filter-out -j% --jobserver%,$(MAKEFLAGS))' $(MAKE) --no-print-directory -j2 \
+	APP='$(APP)' VERSION='$(VERSION)' model=small obj=$(build)/obj-small
 
 $(build)/image.elf: $(objs) arch-aarch64/image.lds $(lists)
 	$(call say,LINK,$@)
 	$(Q)$(call link,adr) 2>$(build)/link.log || if grep -q 'relocation truncated to fit' $(build)/link.log; then \
 		$(call relink,larger than 1 MiB); \
-		$(MAKE) --no-print-directory APP='$(APP)' VERSION='$(VERSION)' model=small obj=$(build)/obj-small $@; \
+		$(farther) $@; \
 	else \
 		$(call relink,see link.log beside it); \
 		$(call link,full); \

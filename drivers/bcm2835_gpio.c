@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pins of the BCM2835 and BCM2711: functions, pulls, and general purpose lines.
+ * Pins of the BCM2835 and BCM2711: functions and pulls. Their general purpose lines: bcm2835_lines.c.
  *
  * Source: BCM2835 ARM Peripherals, section 6; BCM2711 ARM Peripherals, section 5; binding: Linux,
  * pinctrl/brcm,bcm2835-gpio.txt.
@@ -8,34 +8,20 @@
 #include <errno.h>
 #include <pith/compiler.h>
 #include <pith/driver.h>
-#include <pith/gpio.h>
 #include <pith/io.h>
 #include <pith/irq.h>
 #include <pith/log.h>
-#include <pith/supply.h>
 #include <pith/time.h>
+#include "bcm2835_gpio.h"
 
 #define GPFSEL     0x00 /* RW: function, 3 bits a pin, 10 pins a register */
-#define GPSET      0x1c /* WO: 1 drives high; 32 pins a register from here on */
-#define GPCLR      0x28 /* WO: 1 drives low */
-#define GPLEV      0x34 /* RO: level */
 #define GPPUD      0x94 /* RW: BCM2835: the pull to clock into pins ... */
 #define GPPUDCLK   0x98 /* RW: ... that have a 1 here */
 #define GPPULL     0xe4 /* RW: BCM2711: 2 bits a pin, 16 pins a register */
 #define GPIO_BYTES 0xb4 /* so trees say of the BCM2711, too; the page is the device's */
 
-#define FUNCTION_INPUT  0u
-#define FUNCTION_OUTPUT 1u
-
 /* brcm,pull, and the BCM2835's register; the BCM2711's has up and down the other way around. */
 enum { PULL_NONE, PULL_DOWN, PULL_UP };
-
-struct bcm2835_gpio {
-	struct gpio_chip chip;
-	struct pin_controller pins;
-	uint8_t *regs;
-	bool bcm2711;
-};
 
 /* Set a pin's field of bits, in its register of an array, if it is another. */
 static NOINLINE void set_field(uint8_t *regs, unsigned int pin, unsigned int bits, uint32_t value)
@@ -50,7 +36,7 @@ static NOINLINE void set_field(uint8_t *regs, unsigned int pin, unsigned int bit
 	irq_restore_quiet(flags);
 }
 
-static void set_function(struct bcm2835_gpio *g, unsigned int pin, uint32_t function)
+void bcm2835_set_function(struct bcm2835_gpio *g, unsigned int pin, uint32_t function)
 {
 	set_field(g->regs + GPFSEL, pin, 3, function);
 }
@@ -94,41 +80,16 @@ static int apply(struct pin_controller *p, dt_node state)
 		if (pin >= g->chip.lines)
 			return -EINVAL;
 		if (pin_value(state, "brcm,function", i, &value) && value < 8)
-			set_function(g, pin, value);
+			bcm2835_set_function(g, pin, value);
 		if (pin_value(state, "brcm,pull", i, &value) && value <= PULL_UP)
 			set_pull(g, pin, value);
 	}
 	return i ? 0 : -EINVAL;
 }
 
-static struct bcm2835_gpio *gpio_of_chip(struct gpio_chip *chip)
+void __attribute__((weak)) bcm2835_lines(struct bcm2835_gpio *g)
 {
-	return container_of(chip, struct bcm2835_gpio, chip);
-}
-
-static int line_set(struct gpio_chip *chip, unsigned int line, bool high)
-{
-	write32(gpio_of_chip(chip)->regs + (high ? GPSET : GPCLR) + line / 32 * 4, 1u << line % 32);
-	return 0;
-}
-
-static int line_get(struct gpio_chip *chip, unsigned int line)
-{
-	return read32(gpio_of_chip(chip)->regs + GPLEV + line / 32 * 4) >> line % 32 & 1;
-}
-
-static int line_input(struct gpio_chip *chip, unsigned int line)
-{
-	set_function(gpio_of_chip(chip), line, FUNCTION_INPUT);
-	return 0;
-}
-
-/* The level first: the pin must not glitch. */
-static int line_output(struct gpio_chip *chip, unsigned int line, bool high)
-{
-	line_set(chip, line, high);
-	set_function(gpio_of_chip(chip), line, FUNCTION_OUTPUT);
-	return 0;
+	(void)g;
 }
 
 static int bcm2835_gpio_probe(const struct device *dev)
@@ -137,17 +98,10 @@ static int bcm2835_gpio_probe(const struct device *dev)
 
 	g->regs = dev->regs;
 	g->bcm2711 = dt_compatible(dev->node, "brcm,bcm2711-gpio");
-	g->chip = (struct gpio_chip){
-	    .node = dev->node,
-	    .lines = g->bcm2711 ? 58 : 54,
-	    .input = line_input,
-	    .output = line_output,
-	    .get = line_get,
-	    .set = line_set,
-	};
+	g->chip = (struct gpio_chip){.node = dev->node, .lines = g->bcm2711 ? 58 : 54};
 	g->pins = (struct pin_controller){.node = dev->node, .apply = apply};
-	gpio_chip_register(&g->chip);
 	pin_controller_register(&g->pins);
+	bcm2835_lines(g);
 	return 0;
 }
 

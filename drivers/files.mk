@@ -12,7 +12,7 @@ obj-y += drivers/bcm2836_l1.o drivers/bcm2835_armctrl.o
 obj-y += drivers/bcm2835_gpio.o drivers/bcm2835_mailbox.o drivers/bcm2835_cprman.o
 obj-y += drivers/mini_uart.o
 obj-y += drivers/bcm2835_pm.o
-obj-$(FEAT_GPIO) += drivers/raspberrypi_gpio.o drivers/gpio_poweroff.o
+obj-$(FEAT_GPIO) += drivers/bcm2835_lines.o drivers/raspberrypi_gpio.o drivers/gpio_poweroff.o
 obj-$(FEAT_RNG)  += drivers/bcm2835_rng.o drivers/iproc_rng200.o drivers/word_rng.o
 
 # Ethernet of the Raspberry Pi 4.

@@ -5,7 +5,7 @@ obj-y += kernel/dt.o
 # Base: console, log, devices, time.
 obj-y += kernel/bootargs.o kernel/console.o kernel/device.o kernel/driver.o kernel/irq.o
 obj-y += kernel/log.o kernel/format.o kernel/machine.o kernel/time.o
-obj-y += kernel/supply.o kernel/gpio.o kernel/firmware.o kernel/watchdog.o
+obj-y += kernel/supply.o kernel/firmware.o kernel/watchdog.o
 obj-y += kernel/page.o kernel/malloc.o kernel/runtree.o kernel/boot_alloc.o
 
 # Devices and memory. DMA_DEBUG=1 finds buffers that are used by both at once.
@@ -19,7 +19,7 @@ $(obj)/kernel/place.o: flags := -fno-stack-protector
 # Devices that features bring.
 obj-$(FEAT_NET)   += kernel/netdev.o
 obj-$(FEAT_BLOCK) += kernel/block.o kernel/disk.o
-obj-$(FEAT_GPIO)  += kernel/leds.o
+obj-$(FEAT_GPIO)  += kernel/gpio.o kernel/leds.o
 obj-$(FEAT_CONFIG) += kernel/config.o kernel/crc32.o
 
 # Updates.

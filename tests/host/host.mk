@@ -138,13 +138,13 @@ pi_tests       := pi_irq mini_uart gpio gpio_uses mailbox pi_watchdog pi_rng pi_
 HOST_TESTS     += $(pi_tests)
 pi_irq_SRCS    := kernel/device.c kernel/dt.c kernel/irq.c
 mini_uart_SRCS := kernel/device.c kernel/dt.c drivers/uart.c
-gpio_SRCS      := kernel/device.c kernel/dt.c kernel/gpio.c kernel/supply.c
+gpio_SRCS      := drivers/bcm2835_lines.c kernel/device.c kernel/dt.c kernel/gpio.c kernel/supply.c
 gpio_uses_SRCS := kernel/device.c kernel/dt.c kernel/gpio.c
 mailbox_SRCS   := kernel/device.c kernel/dt.c kernel/gpio.c kernel/supply.c kernel/firmware.c
 pi_watchdog_SRCS := kernel/device.c kernel/dt.c kernel/watchdog.c
 pi_rng_SRCS    := kernel/device.c kernel/dt.c
 pi_trees_SRCS  := $(addprefix kernel/,device.c dt.c driver.c irq.c supply.c gpio.c firmware.c watchdog.c) \
-	$(addprefix drivers/,gic.c gicv2.c timer.c pl011.c uart.c bcm2836_l1.c bcm2835_armctrl.c bcm2835_gpio.c \
+	$(addprefix drivers/,gic.c gicv2.c timer.c pl011.c uart.c bcm2836_l1.c bcm2835_armctrl.c bcm2835_gpio.c bcm2835_lines.c \
 	bcm2835_mailbox.c bcm2835_cprman.c mini_uart.c bcm2835_pm.c bcm2835_rng.c iproc_rng200.c word_rng.c \
 	raspberrypi_gpio.c gpio_poweroff.c)
 pi_trees_LIBS  := -Wl,-T,tests/host/virtio.lds -Wl,--wrap=io_map -Wl,--wrap=irq_attach

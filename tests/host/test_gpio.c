@@ -164,7 +164,7 @@ static struct bcm2835_gpio *plugged(void)
 	struct gpio g;
 
 	assert_int_equal(gpio_find("GPIO17", &g), 0);
-	return gpio_of_chip(g.chip);
+	return container_of(g.chip, struct bcm2835_gpio, chip);
 }
 
 static void states_in_another_form_are_refused(void **state)

@@ -136,7 +136,7 @@ static void a_pi_400_is_switched_off(void **state)
 	plug("bcm2711-rpi-400");
 	expander.set = change;
 	assert_int_equal(device_probe(&driver_gpio_poweroff,
-	                              dt_find_compatible(DT_NONE, gpio_poweroff_compatible[0])),
+	                              dt_find_compatible(DT_NONE, driver_gpio_poweroff.compatible)),
 	                 0);
 	assert_null(power->reset);
 	assert_int_equal(change_count, 0);

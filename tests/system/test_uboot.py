@@ -97,10 +97,12 @@ def edited(*fdtput):
 
 
 def flipped(fraction):
-    """A signed image of which one bit is wrong, at a fraction of its length."""
+    """A signed image of which one bit is wrong, at a fraction of the program's length."""
     def change(card):
         data = bytearray(card.signed("1.0.0"))
-        data[int(len(data) * fraction)] ^= 0x10
+        start = data.index(b"ARM\x64") - 56    # of the Image in it, by its header
+        image_bytes = (ROOT / "build/hello/Image").stat().st_size
+        data[start + int((image_bytes - 1) * fraction)] ^= 0x10
         return bytes(data)
     return change
 
@@ -117,7 +119,7 @@ NOT_SIGNED = {
     "product": edited("-t", "s", "/", "pith,product", "other"),
     "first data": flipped(0.01),
     "middle of the data": flipped(0.5),
-    "end of the data": flipped(0.95),
+    "end of the data": flipped(1),
     "truncated": lambda card: card.signed("1.0.0")[:-20000].ljust(100000, b"\0"),
     "empty": lambda card: bytes(4096),
     "not a FIT": lambda card: BAD_SECTOR * 200,
