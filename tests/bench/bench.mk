@@ -21,6 +21,7 @@ bench: | setup-test
 	@$(MAKE) --no-print-directory APP=router
 	@$(MAKE) --no-print-directory APP=tests/bench/server
 	@$(MAKE) --no-print-directory APP=tests/bench/server_raw
+	@$(MAKE) --no-print-directory APP=tests/bench/server_ipv4
 	@$(MAKE) --no-print-directory APP=tests/bench/latency
 	@$(if $(wildcard $(linux_image)),$(MAKE) --no-print-directory bench-linux)
 	@tests/bench/bench.py $(if $(KEEP),--keep)

@@ -633,7 +633,7 @@ def main():
     measure_router()
     measure_memory(Machine, "server")
     measure_memory(Machine, "web")
-    measure_images(Machine, ["hello", "server", "web", "router"])
+    measure_images(Machine, ["hello", "server", "server_ipv4", "web", "router"])
     measure_latencies()
     if CHOSEN == NAMES:
         if LINUX_IMAGE.exists():
