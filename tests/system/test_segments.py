@@ -69,8 +69,9 @@ def test_an_mss_in_the_middle_of_a_connection_counts_for_nothing():
     """RFC 9293, section 3.2: that option is for SYN only. What waits is longer than it would allow."""
     with download(window=1460) as c:
         for _ in range(50):
-            assert c.data() == (0, 1460)
-            c.ack += 1460
+            at, count = c.data()
+            assert at == 0 and count > 100    # fewer than 1460 when the app has not written on yet
+            c.ack += count
             c.send("A", options=[("MSS", 100)])
 
 
