@@ -187,7 +187,8 @@ farther = MAKEFLAGS='$(filter-out -j% --jobserver%,$(MAKEFLAGS))' $(MAKE) --no-p
 
 $(build)/image.elf: $(objs) arch-aarch64/image.lds $(lists)
 	$(call say,LINK,$@)
-	$(Q)$(call link,adr) 2>$(build)/link.log || if grep -q 'relocation truncated to fit' $(build)/link.log; then \
+	$(Q)LC_ALL=C $(call link,adr) 2>$(build)/link.log || \
+	if [ $(model) = tiny ] && grep -q 'relocation truncated to fit' $(build)/link.log; then \
 		$(call relink,larger than 1 MiB); \
 		$(farther) $@; \
 	else \

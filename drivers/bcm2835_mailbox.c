@@ -30,6 +30,8 @@
 #define CHANNEL_MASK     0xfu
 #define CHANNEL_PROPERTY 8u /* a message's low 4 bits; the rest is the address */
 
+#define LETTERS_MAX 64 /* many times what a mailbox holds: what has more is none */
+
 #define CALL_TIMEOUT_NS (1 * NS_PER_S)
 
 /* A message with one tag. */
@@ -123,8 +125,11 @@ static int mailbox_probe(const struct device *dev)
 	if (error)
 		return error;
 	mailbox.regs = dev->regs;
-	while (!(read32(mailbox.regs + MAIL0_STATUS) & STATUS_EMPTY))
+	for (int letters = 0; !(read32(mailbox.regs + MAIL0_STATUS) & STATUS_EMPTY); letters++) {
+		if (letters == LETTERS_MAX)
+			return -ENODEV;
 		read32(mailbox.regs + MAIL0_READ);
+	}
 	firmware_register(mailbox_call);
 	return 0;
 }

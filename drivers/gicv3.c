@@ -123,7 +123,7 @@ static void gicv3_handle(struct irqchip *chip)
 /* Find our redistributor in a region by its affinity. */
 static uint8_t *find_in_region(uint64_t pa, uint64_t bytes, uint64_t stride, uint32_t affinity)
 {
-	for (uint64_t at = 0; at + GICR_BYTES <= bytes;) {
+	for (uint64_t at = 0; at <= bytes && bytes - at >= GICR_BYTES;) {
 		uint8_t *gicr = io_map(pa + at, GICR_BYTES);
 		uint64_t typer;
 

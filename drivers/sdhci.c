@@ -630,7 +630,7 @@ static int find_out(struct sdhci *h)
 	}
 	h->sd.high_speed = (caps & CAP_HIGH_SPEED) != 0;
 	h->sd.wide = dt_u32(node, "bus-width", 0, &width) != 0 || width >= 4;
-	if (dt_u32(node, "max-frequency", 0, &h->sd.clock_max_hz) != 0)
+	if (dt_u32(node, "max-frequency", 0, &h->sd.clock_max_hz) != 0 || !h->sd.clock_max_hz)
 		h->sd.clock_max_hz = UINT32_MAX;
 	return caps & CAP_ADMA2 ? set_up_dma(h) : 0;
 }

@@ -613,6 +613,9 @@ static int read_config(struct virtio_net *n)
 	dev->mtu = MTU_ETHERNET;
 	if (features & F_MTU)
 		err = virtio_config(n->vdev, CONFIG_MTU, sizeof(dev->mtu), 1, &dev->mtu);
+	/* It was within these when the feature was chosen. */
+	if (err == 0 && (dev->mtu < MTU_MIN || dev->mtu > MTU_MAX))
+		err = -EINVAL;
 	n->rx_frame_max = ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES + dev->mtu;
 	if (err == 0 && (features & F_MAC))
 		err = virtio_config(n->vdev, CONFIG_MAC, 1, sizeof(dev->mac), dev->mac);

@@ -682,24 +682,29 @@ int dt_u64(dt_node n, const char *name, uint64_t *value)
 	return 0;
 }
 
+/* Is there a string at s, in a list that ends there? */
+static bool is_string(const char *s, const char *end)
+{
+	return s < end && memchr(s, '\0', (size_t)(end - s));
+}
+
 const char *dt_string(dt_node n, const char *name, unsigned int index)
 {
 	struct value list = value_of(n, name);
-	const char *s = (const char *)list.cells, *end = s + list.bytes, *nul;
+	const char *s = (const char *)list.cells, *end = s + list.bytes;
 
-	while (s < end && (nul = memchr(s, '\0', (size_t)(end - s)))) {
+	for (; is_string(s, end); s += strlen(s) + 1)
 		if (index-- == 0)
 			return s;
-		s = nul + 1;
-	}
 	return NULL;
 }
 
 int dt_string_index(dt_node n, const char *name, const char *wanted)
 {
-	const char *s;
+	struct value list = value_of(n, name);
+	const char *s = (const char *)list.cells, *end = s + list.bytes;
 
-	for (int index = 0; (s = dt_string(n, name, (unsigned int)index)); index++)
+	for (int index = 0; is_string(s, end); s += strlen(s) + 1, index++)
 		if (same(s, wanted))
 			return index;
 	return -ENOENT;

@@ -45,6 +45,7 @@ void ready_notify(struct ready *r, uint32_t events)
 	bool taken = false;
 
 	/* Whoever comes now looks at the file after that, and sees what this is about. */
+	__asm__ volatile("" ::: "memory"); /* which the compiler has written before */
 	if (list_empty(&r->watchers) && list_empty(&r->blocked.waiters))
 		return;
 	irq = irq_save();
@@ -201,7 +202,7 @@ static int fd_init(void)
 			file_use(console);
 		fd_install(console, fd, false);
 	}
-	stdio_write = write;
+	stdio_use_descriptors();
 	return 0;
 }
 INIT_IF_NEEDED(fd_init);

@@ -13,9 +13,9 @@ struct __lock {
 };
 
 /*
- * Where stdout and stderr write to: the console; in images that have file descriptors, fd.c makes it
- * write().
+ * From here on stdout and stderr write to their descriptors, and close them; before, and in images that
+ * have no file descriptors, they write to the console.
  */
-extern ssize_t (*stdio_write)(int fd, const void *bytes, size_t count);
+void stdio_use_descriptors(void);
 
 #endif

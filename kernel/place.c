@@ -237,6 +237,8 @@ void place_image(void)
 	/* Once, where the image stays: nothing that has run so far has variables there. */
 	memset((void *)((uint64_t)__bss_start + distance), 0, (size_t)(__bss_end - __bss_start));
 	build_tables(info, base, distance);
-	ram_remove(&info->free, base, base + image_bytes());
+	if (ram_remove(&info->free, base, base + image_bytes()))
+		info->free.count =
+		    0; /* not to be taken for free: there is no memory then, which will be said */
 	enter(info, base, distance);
 }

@@ -35,7 +35,7 @@ static ssize_t write_console(int fd, const void *bytes, size_t count)
 	return (ssize_t)count;
 }
 
-ssize_t (*stdio_write)(int fd, const void *bytes, size_t count) = write_console;
+static ssize_t (*stdio_write)(int fd, const void *bytes, size_t count) = write_console;
 
 /* What cannot be written is lost, as in picolibc's own. */
 static int flush_out(FILE *f)
@@ -68,8 +68,20 @@ static int put_out(char c, FILE *f)
 }
 
 /* Closing frees nothing: the three are static. */
+static int close_in(FILE *f)
+{
+	return close(((struct __file_bufio *)f)->fd);
+}
+
+static int close_out(FILE *f)
+{
+	int result = flush_out(f);
+
+	return close(((struct __file_bufio *)f)->fd) ? EOF : result;
+}
+
 static struct __file_bufio in = {
-    .xfile = FDEV_SETUP_EXT(__bufio_put, __bufio_get, __bufio_flush, __bufio_flush, __bufio_seek,
+    .xfile = FDEV_SETUP_EXT(__bufio_put, __bufio_get, __bufio_flush, close_in, __bufio_seek,
                             __bufio_setvbuf, __SRD | __SBUF),
     .fd = STDIN_FILENO,
     .bflags = __BLBF,
@@ -97,6 +109,12 @@ static struct __file_bufio err = OUTPUT(STDERR_FILENO, err_buf, FLUSH_EACH);
 FILE *const stdin = &in.xfile.cfile.file;
 FILE *const stdout = &out.xfile.cfile.file;
 FILE *const stderr = &err.xfile.cfile.file;
+
+void stdio_use_descriptors(void)
+{
+	stdio_write = write;
+	out.xfile.cfile.close = err.xfile.cfile.close = close_out;
+}
 
 /* exit() runs it after the program's own: 101 is the first priority that is not reserved. */
 static void __attribute__((destructor(101))) flush_stdout(void)
@@ -168,8 +186,11 @@ int __wrap_setvbuf(FILE *f, char *buf, int mode, size_t bytes)
 		buf = malloc(bytes);
 		flags |= __BALL;
 	}
-	if (!buf)
+	if (!buf || !bytes || bytes > INT_MAX) {
+		if (flags & __BALL)
+			free(buf);
 		return EOF;
+	}
 	flockfile(f);
 	fflush(f);
 	if (s->bflags & __BALL)

@@ -47,6 +47,7 @@ bool thread_switch_pending;
 struct company {
 	int (*wait_for_owner)(struct mutex *m, uint64_t deadline_ns);
 	void (*hand_over)(struct mutex *m, unsigned long flags);
+	void (*give_up)(struct thread *t);
 	void (*bury)(void);
 };
 static const struct company *company;
@@ -287,6 +288,8 @@ static void wait_expired(struct timer *timer)
 		return;
 	t->wait_result = -ETIMEDOUT;
 	make_ready(t);
+	if (t->blocked_on)
+		company->give_up(t);
 }
 
 bool thread_may_block(void)
@@ -372,6 +375,20 @@ bool mutex_held(const struct mutex *m)
 	return m->owner == thread_current();
 }
 
+/*
+ * The mutex that t waited for was not handed over in time: its owner has one waiter less from now on,
+ * whenever t runs again. Interrupts masked.
+ */
+static void give_up(struct thread *t)
+{
+	struct mutex *m = t->blocked_on;
+
+	t->blocked_on = NULL;
+	if (list_empty(&m->waiters.waiters))
+		list_remove(&m->owned);
+	update_priority(m->owner);
+}
+
 /* Wait for m's owner to hand it over. Interrupts masked. */
 static int wait_for_owner(struct mutex *m, uint64_t deadline_ns)
 {
@@ -382,12 +399,9 @@ static int wait_for_owner(struct mutex *m, uint64_t deadline_ns)
 		list_add_tail(&m->owner->held, &m->owned);
 	t->blocked_on = m;
 	result = waitq_wait(&m->waiters, deadline_ns);
+	if (result && t->blocked_on)
+		give_up(t); /* too late to wait at all */
 	t->blocked_on = NULL;
-	if (result) { /* timed out: nobody handed it over */
-		if (list_empty(&m->waiters.waiters))
-			list_remove(&m->owned);
-		update_priority(m->owner);
-	}
 	return result;
 }
 
@@ -611,6 +625,8 @@ static COLD void free_stack(struct thread *t)
 	char *guard = t->stack_low - PAGE_BYTES;
 	size_t pages = t->stack_pages;
 
+	if (!pages)
+		return; /* main's, part of the image */
 	mmu_unguard(guard);
 	page_free(guard, pages);
 }
@@ -631,7 +647,7 @@ static COLD void bury(void)
 	}
 }
 
-static const struct company more_threads = {wait_for_owner, hand_over, bury};
+static const struct company more_threads = {wait_for_owner, hand_over, give_up, bury};
 
 COLD struct thread *thread_create(const char *name, int priority, size_t stack_bytes,
                                   void *(*entry)(void *arg), void *arg)

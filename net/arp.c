@@ -11,6 +11,8 @@ const struct eth_addr *arp_neighbour(struct netif *netif, const ip4_addr_t *to)
 	const struct etharp_entry *e = &arp_table[etharp_cached_entry];
 	const ip4_addr_t *hop = to;
 
+	if (ip4_addr_ismulticast(to) || to->addr == IPADDR_BROADCAST)
+		return NULL; /* not by way of the gateway */
 	if (!ip4_addr_net_eq(to, netif_ip4_addr(netif), netif_ip4_netmask(netif)) &&
 	    !ip4_addr_islinklocal(to))
 		hop = netif_ip4_gw(netif);

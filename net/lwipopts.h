@@ -54,6 +54,7 @@ extern struct mutex net_core;
 #define LWIP_DHCP                      1
 #define LWIP_DHCP_DOES_ACD_CHECK       0 /* an address at once, not after six seconds of probing */
 #define LWIP_DHCP_MAX_DNS_SERVERS      2
+#define DHCP_OPTIONS_LEN               96 /* a request's, with a host name of 63 characters */
 #define LWIP_NETIF_HOSTNAME            1
 #define LWIP_NETIF_EXT_STATUS_CALLBACK 1
 #define LWIP_NUM_NETIF_CLIENT_DATA     0

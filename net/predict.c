@@ -104,7 +104,6 @@ static inline void take_ack(struct tcp_pcb *pcb)
 
 static inline void take_bytes(struct tcp_pcb *pcb, uint32_t length, bool end)
 {
-	pcb->tmr = tcp_ticks;
 	if (end)
 		pcb->state = CLOSE_WAIT;
 	if (!length)
@@ -195,6 +194,8 @@ FAST bool predicted_input(struct pbuf *p, struct netif *netif, const struct ip_h
 	recv_flags = 0;
 	tcp_input_pcb = pcb;
 	pcb->keep_cnt_sent = pcb->persist_probe = 0;
+	if (!(pcb->flags & TF_RXCLOSED))
+		pcb->tmr = tcp_ticks;
 	take_window(pcb, SND_WND_SCALE(pcb, lwip_ntohs(tcp->wnd)));
 	take_ack(pcb);
 	if (pcb->state == ESTABLISHED)

@@ -200,20 +200,24 @@ static long sock_put(struct sock *s, long result)
 	return libc_result(result);
 }
 
-/* A call under the lock begins, as with sock_get(), and ends. */
-static struct sock *enter(int fd)
-{
-	struct sock *s = sock_get(fd);
-
-	if (s)
-		net_lock();
-	return s;
-}
-
+/* A call under the lock ends, and begins, as with sock_get(). */
 static int leave(struct sock *s, int result)
 {
 	net_unlock();
 	return (int)sock_put(s, result);
+}
+
+static struct sock *enter(int fd)
+{
+	struct sock *s = sock_get(fd);
+
+	if (!s)
+		return NULL;
+	net_lock();
+	if (!s->file.closed)
+		return s;
+	leave(s, -EBADF); /* closed by another thread meanwhile */
+	return NULL;
 }
 
 int sock_take_error(struct sock *s)
@@ -307,7 +311,7 @@ static int from_sockaddr(const struct sock *s, const struct sockaddr *address, s
 static void to_sockaddr(const struct sock *s, const struct endpoint *e, struct sockaddr *address,
                         socklen_t *bytes)
 {
-	union address a = {.in = {.sin_family = s->family, .sin_port = htons(e->port)}};
+	union address a = {.in6 = {.sin6_family = s->family, .sin6_port = htons(e->port)}};
 	socklen_t size = s->family == AF_INET ? sizeof(a.in) : sizeof(a.in6);
 
 	if (!address || !bytes)

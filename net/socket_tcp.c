@@ -402,11 +402,11 @@ static uint32_t take(struct sock *s, struct transfer *t)
 	return (uint32_t)(t->done - start);
 }
 
-/* With nothing to read. Returns 0 at the end; -errno */
-static ssize_t nothing_read(struct sock *s)
+/* With nothing to read, or no more. Returns 0 at the end; -errno, which stays if it is not told now */
+static ssize_t nothing_read(struct sock *s, const struct transfer *t)
 {
 	if (s->error)
-		return sock_take_error(s);
+		return t->done ? s->error : sock_take_error(s);
 	switch (s->state) {
 	case SOCK_DEAD:
 		return 0;
@@ -424,7 +424,7 @@ static ssize_t tcp_receive(struct sock *s, struct transfer *t)
 	if (!t->bytes)
 		return 0;
 	if (!s->head)
-		return nothing_read(s);
+		return nothing_read(s, t);
 	if (t->flags & MSG_PEEK)
 		return (ssize_t)peek(s, t);
 	confirm(s, take(s, t));
@@ -494,7 +494,7 @@ static ssize_t tcp_send(struct sock *s, struct transfer *t)
 	size_t queued;
 
 	if (s->error)
-		return sock_take_error(s);
+		return t->done ? s->error : sock_take_error(s);
 	if (s->state == SOCK_CONNECTING)
 		return -EAGAIN;
 	if (s->state != SOCK_CONNECTED || s->shut_write)

@@ -57,7 +57,9 @@ static struct counted *new_file(void)
 
 static struct file console = {.ops = &counted_ops};
 
-ssize_t (*stdio_write)(int fd, const void *bytes, size_t count);
+void stdio_use_descriptors(void)
+{
+}
 
 struct file *console_file(void)
 {

@@ -62,7 +62,9 @@ int random_bytes(void *buf, size_t count, bool nonblock)
 	return 0;
 }
 
-ssize_t (*stdio_write)(int fd, const void *bytes, size_t count);
+void stdio_use_descriptors(void)
+{
+}
 
 struct file *console_file(void)
 {
