@@ -70,6 +70,14 @@ def test_dhcp_address_gateway_and_name_server():
                 assert c.all("lookup printer.test 4", "address") == ["10.0.0.77"]
 
 
+def test_dhcp_with_the_longest_host_name():
+    name = "h" * 63    # RFC 1035, 2.3.4
+    with namespace() as (ns, tap), dnsmasq(ns, RANGE4) as said:
+        with Qemu(peer.APP, within=ns.enter, devices=tap, append=f"ip=::::{name}:eth0:dhcp") as m:
+            m.expect(r"eth0: address 10\.0\.0\.\d+/24 by DHCP")
+            wait_for(said, rf"DHCPACK.* {name}")
+
+
 def test_dhcp_renews_its_lease():
     """In virtual time: a lease of two minutes passes in seconds."""
     with namespace() as (ns, tap):

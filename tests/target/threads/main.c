@@ -168,6 +168,39 @@ static void test_mutex(void)
 	mutex_unlock(&m);
 }
 
+static int gave_up;
+
+static void *wait_briefly(void *arg)
+{
+	gave_up = mutex_lock_until(arg, time_now_ns() + 5 * NS_PER_MS);
+	return NULL;
+}
+
+static void *lock_once(void *arg)
+{
+	mutex_lock(arg);
+	mutex_unlock(arg);
+	return NULL;
+}
+
+/* Between its deadline and its next turn, which here comes late, a waiter must be none any more. */
+static void test_mutex_whose_waiter_is_late(void)
+{
+	struct mutex m = MUTEX_INIT(m);
+	struct thread *late, *next;
+
+	mutex_lock(&m);
+	late = thread_create("late", PRIO_LOW, 0, wait_briefly, &m);
+	thread_sleep_until(time_now_ns() + NS_PER_MS);
+	busy_for(10 * NS_PER_MS);
+	next = thread_create("next", PRIO_NET, 0, lock_once, &m);
+	mutex_unlock(&m);
+	thread_join(next, NULL);
+	thread_join(late, NULL);
+	CHECK("a mutex whose waiter gave up can be waited for", gave_up == -ETIMEDOUT);
+	CHECK("and its owner has its own priority", thread_priority(thread_current()) == PRIO_APP);
+}
+
 /* --- Time -------------------------------------------------------------------------------- */
 
 static void test_timers(void)
@@ -426,6 +459,7 @@ int main(void)
 	test_round_robin();
 	test_priority_inheritance();
 	test_mutex();
+	test_mutex_whose_waiter_is_late();
 	test_timers();
 	test_registers();
 	test_tls();
