@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pins of the BCM2835 and BCM2711: what their general purpose lines (bcm2835_lines.c) take of them. */
-#ifndef DRIVERS_BCM2835_GPIO_H
-#define DRIVERS_BCM2835_GPIO_H
+#ifndef DRIVERS_GPIO_H
+#define DRIVERS_GPIO_H
 
 #include <pith/gpio.h>
 #include <pith/supply.h>
