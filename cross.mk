@@ -40,10 +40,9 @@ code_flags  = $(optimize) -g -fno-omit-frame-pointer -fvisibility=hidden -ffunct
 	-fno-align-functions -fno-align-loops -fno-align-jumps -fno-align-labels \
 	-fstack-protector-strong -ftls-model=local-exec -fno-common
 
-# Link-time optimization: 6 % of the bytes, and of what a connection executes. Not for what runs before the
-# image is in its place and what assembly calls, where each function must stay as it is written, nor for
-# apps, whose objects are looked into (tools/doubles). What casts pointers was compiled with the types'
-# other uses out of sight; now they are in sight.
+# Link-time optimization: 6 % of the bytes, and of what a connection executes. Not for what runs with the
+# MMU off, where each function must stay as it is written, nor for apps, whose objects are looked into
+# (tools/doubles): the Makefile says which. Strict aliasing: a cast's other uses are now in sight, too.
 lto = -flto -fno-fat-lto-objects -fno-strict-aliasing
 
 # The folder that a build happens in leaves no trace in its output.
@@ -60,7 +59,8 @@ asm_flags = -D__ASSEMBLY__ -g $(arch_flags) $(repro_flags) $(system_includes)
 # $(1) is how the linker works around erratum 843419: `adr` turns an ADRP into an ADR, which costs
 # nothing but reaches 1 MiB only; `full` may branch to stubs instead, padded to a page.
 comma := ,
-link_flags = $(arch_flags) $(code_flags) $(lto) $(repro_flags) -flto-partition=one -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,-z,norelro \
+link_flags = $(arch_flags) $(code_flags) $(lto) $(repro_flags) -flto-partition=one \
+	-nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,-z,norelro \
 	-Wl,--no-undefined -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--build-id=sha1 \
 	-mfix-cortex-a53-835769 -Wl,--fix-cortex-a53-843419=$(1) -Wl,--fatal-warnings
 # stdio's calls that hold their stream's lock as a whole (kernel/stdio.c).
