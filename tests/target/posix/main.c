@@ -1275,5 +1275,7 @@ int main(void)
 	test_directories();
 	CHECK("terminal: stdin is one, or not", isatty(0) == 1 || errno == ENOTTY);
 	CHECK("streams: stdin and stderr are closed", fclose(stdin) == 0 && fclose(stderr) == 0);
+	CHECK("streams: and their descriptors with them",
+	      close(STDIN_FILENO) < 0 && close(STDERR_FILENO) < 0 && errno == EBADF);
 	return checks_failed > 0;
 }
