@@ -176,12 +176,14 @@ static inline bool tell(struct tcp_pcb *pcb, struct pbuf *p, bool end)
 FAST bool predicted_input(struct pbuf *p, struct netif *netif, const struct ip_hdr *ip)
 {
 	const struct tcp_hdr *tcp = p->payload;
-	bool end = tcp->_hdrlen_rsvd_flags & PP_HTONS(TCP_FIN);
-	uint32_t length = p->tot_len - (uint32_t)TCP_HLEN + end;
 	struct tcp_pcb *pcb;
+	uint32_t length;
+	bool end;
 
 	if (p->len < TCP_HLEN || (tcp->_hdrlen_rsvd_flags & USUAL_MASK) != USUAL)
 		return false;
+	end = tcp->_hdrlen_rsvd_flags & PP_HTONS(TCP_FIN);
+	length = p->tot_len - (uint32_t)TCP_HLEN + end;
 	pcb = connection_of(tcp, ip);
 	if (!pcb || !is_expected(pcb, tcp, length))
 		return false;
