@@ -77,7 +77,7 @@ def test_make_debug_stops_at_main_with_symbols():
 
 def test_web_answers_on_the_forwarded_port():
     with Qemu("web", net=True) as machine:
-        machine.expect(r"\b10\.0\.2\.15\b")
+        machine.expect(r"web: listening")   # the address may come before it or behind it
         with urllib.request.urlopen(f"http://127.0.0.1:{machine.port(80)}/", timeout=60) as r:
             assert r.status == 200 and b"<html" in r.read().lower()
 
