@@ -34,50 +34,54 @@ int io_probe_read32(const volatile void *reg, uint32_t *value);
  */
 int io_wait32(const volatile void *reg, uint32_t mask, uint32_t value, uint64_t deadline_ns);
 
-/* Plain loads and stores of one exact width; never merged, split or given write-back addressing. */
+/*
+ * Plain loads and stores of one exact width; never merged, split or given write-back addressing, which a
+ * hypervisor that emulates the device could not decode. Q is a base register alone, o adds a constant
+ * offset.
+ */
 static inline uint8_t read8(const volatile void *a)
 {
 	uint8_t v;
 
-	__asm__ volatile("ldrb %w0, %1" : "=r"(v) : "Q"(*(const volatile uint8_t *)a));
+	__asm__ volatile("ldrb %w0, %1" : "=r"(v) : "Qo"(*(const volatile uint8_t *)a));
 	return v;
 }
 static inline uint16_t read16(const volatile void *a)
 {
 	uint16_t v;
 
-	__asm__ volatile("ldrh %w0, %1" : "=r"(v) : "Q"(*(const volatile uint16_t *)a));
+	__asm__ volatile("ldrh %w0, %1" : "=r"(v) : "Qo"(*(const volatile uint16_t *)a));
 	return v;
 }
 static inline uint32_t read32(const volatile void *a)
 {
 	uint32_t v;
 
-	__asm__ volatile("ldr %w0, %1" : "=r"(v) : "Q"(*(const volatile uint32_t *)a));
+	__asm__ volatile("ldr %w0, %1" : "=r"(v) : "Qo"(*(const volatile uint32_t *)a));
 	return v;
 }
 static inline uint64_t read64(const volatile void *a)
 {
 	uint64_t v;
 
-	__asm__ volatile("ldr %0, %1" : "=r"(v) : "Q"(*(const volatile uint64_t *)a));
+	__asm__ volatile("ldr %0, %1" : "=r"(v) : "Qo"(*(const volatile uint64_t *)a));
 	return v;
 }
 static inline void write8(volatile void *a, uint8_t v)
 {
-	__asm__ volatile("strb %w1, %0" : "=Q"(*(volatile uint8_t *)a) : "rZ"(v));
+	__asm__ volatile("strb %w1, %0" : "=Qo"(*(volatile uint8_t *)a) : "rZ"(v));
 }
 static inline void write16(volatile void *a, uint16_t v)
 {
-	__asm__ volatile("strh %w1, %0" : "=Q"(*(volatile uint16_t *)a) : "rZ"(v));
+	__asm__ volatile("strh %w1, %0" : "=Qo"(*(volatile uint16_t *)a) : "rZ"(v));
 }
 static inline void write32(volatile void *a, uint32_t v)
 {
-	__asm__ volatile("str %w1, %0" : "=Q"(*(volatile uint32_t *)a) : "rZ"(v));
+	__asm__ volatile("str %w1, %0" : "=Qo"(*(volatile uint32_t *)a) : "rZ"(v));
 }
 static inline void write64(volatile void *a, uint64_t v)
 {
-	__asm__ volatile("str %1, %0" : "=Q"(*(volatile uint64_t *)a) : "rZ"(v));
+	__asm__ volatile("str %1, %0" : "=Qo"(*(volatile uint64_t *)a) : "rZ"(v));
 }
 
 /* Between CPU and device, both directions / loads / stores (outer shareable). */
