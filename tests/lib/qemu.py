@@ -33,7 +33,7 @@ class Qemu:
                for the n in tcp. False: none. For anything else pass devices.
     devices    more QEMU options, a list
     within     words before the command: netns.Namespace.enter
-    version    10: QEMU 10 (tools/deps); else the system's
+    version    10: QEMU 10 (tools/deps); else the system's, but for -icount
     """
 
     def __init__(self, app=None, *, image=None, gic=2, el=1, cpu="cortex-a72", memory="128M",
@@ -41,13 +41,14 @@ class Qemu:
                  tcp=(80,), devices=(), qmp=False, within=(),
                  version=None):
         self._prepare(tcp if net else ())
+        # QEMU 7.2 leaves out the guest's memory barriers where one thread runs all CPUs (its
+        # tcg_gen_mb, until 8.1), though its devices run in another: then now and then a notification
+        # or an interrupt of virtio is lost, for good. One thread is what -icount takes, or one CPU.
+        version = version or ("-icount" in devices and 10)
         options = ["virt", f"gic-version={gic}", *(["virtualization=on"] if el == 2 else []),
                    *([machine] if machine else [])]
         self.command = [
             *within, program(version), "-M", ",".join(options), "-cpu", cpu, "-m", memory,
-            # QEMU 7.2 leaves out the guest's memory barriers where there can be one CPU only (its
-            # tcg_gen_mb, until 8.1), though its devices run in other threads: then now and then a
-            # notification or an interrupt of virtio is lost.
             "-smp", f"{smp},maxcpus={max(smp, 2)}", *self._kernel(app, image, append),
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-user-config",
             "-global", f"virtio-mmio.force-legacy={'false' if modern else 'true'}",
@@ -190,7 +191,7 @@ class Qemu:
 
 def program(version=None):
     """QEMU 10, or what the system has."""
-    if version is None:
+    if not version:
         return "qemu-system-aarch64"
     assert version == 10
     make("build/deps/qemu10/.ready", check=True)
