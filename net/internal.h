@@ -119,7 +119,12 @@ extern uint32_t timers_wakeups;
 void timers_init(void);
 /* One more module, if it is not known yet; at most TIMERS_LATER. Under the lock. */
 void timers_add(const struct timed *module);
-#define TIMERS_LATER 1
+#define TIMERS_LATER 2
+/*
+ * What is left of a counter that runs down to 0, when something is due, after so many intervals in which
+ * nothing is. One of 0 or infinite (IP6_ADDR_LIFE_INFINITE) stands still.
+ */
+uint32_t timer_run_down(uint32_t counter, uint32_t intervals, uint32_t *due);
 /* Something may happen in the stack now: catch up with the time, and look soon. Under the lock. */
 void timers_activity(void);
 /* Run what is due. Under the lock, net thread. */

@@ -72,21 +72,24 @@ static const struct rule *find_rule(int key)
 	return NULL;
 }
 
-/* An int; of IP's options also a single byte (ip(7) does not say so, but Linux takes it). */
-static int get_int(int key, const void *value, socklen_t bytes, int *out)
+int option_set_number(struct sock *s, int key, const void *value, socklen_t bytes)
 {
-	if (bytes >= sizeof(int)) {
-		memcpy(out, value, sizeof(int));
-		return 0;
-	}
-	if (bytes < 1 || key >= KEY(IPPROTO_IP + 1, 0))
-		return -EINVAL;
-	*out = *(const uint8_t *)value;
-	return 0;
-}
+	const struct rule *rule = find_rule(key);
+	char *place = (char *)&s->options;
+	int v;
 
-static int set_number(const struct rule *rule, struct sock_options *o, int v)
-{
+	if (!rule)
+		return -ENOPROTOOPT;
+	/* The type of lwIP's control block depends on it, so only before there is one. */
+	if (key == KEY(IPPROTO_IPV6, IPV6_V6ONLY) && (s->bound || s->state != SOCK_NEW))
+		return -EINVAL;
+	/* An int; of IP's options also a single byte (ip(7) does not say so, but Linux takes it). */
+	if (bytes >= sizeof(v))
+		memcpy(&v, value, sizeof(v));
+	else if (bytes && key < KEY(IPPROTO_IP + 1, 0))
+		v = *(const uint8_t *)value;
+	else
+		return -EINVAL;
 	switch (rule->kind) {
 	case FLAG:
 		v = v != 0;
@@ -102,7 +105,11 @@ static int set_number(const struct rule *rule, struct sock_options *o, int v)
 		if (v < rule->least || v > rule->most)
 			return -EINVAL;
 	}
-	memcpy((char *)o + rule->place, &v, rule->bytes); /* little-endian */
+	place += rule->place;
+	if (rule->bytes == 1)
+		*place = (char)v;
+	else
+		memcpy(place, &v, sizeof(v));
 	return 0;
 }
 
@@ -155,6 +162,27 @@ static struct membership **find_membership(struct sock *s, const ip_addr_t *grou
 	return m;
 }
 
+static int part(struct sock *s, const ip_addr_t *group, const struct netif *netif)
+{
+	struct membership **at = find_membership(s, group, netif), *m = *at;
+
+	if (!m)
+		return -EADDRNOTAVAIL;
+	if (IP_IS_V4(group))
+		igmp_leavegroup_netif(m->netif, ip_2_ip4(group));
+	else
+		mld6_leavegroup_netif(m->netif, ip_2_ip6(group));
+	*at = m->next;
+	free(m);
+	return 0;
+}
+
+static void leave_groups(struct sock *s)
+{
+	while (s->memberships)
+		part(s, &s->memberships->group, s->memberships->netif);
+}
+
 static int join(struct sock *s, const ip_addr_t *group, struct netif *netif)
 {
 	struct membership **end = find_membership(s, group, netif);
@@ -174,28 +202,8 @@ static int join(struct sock *s, const ip_addr_t *group, struct netif *netif)
 	}
 	*m = (struct membership){.group = *group, .netif = netif};
 	*end = m;
+	s->leave_groups = leave_groups;
 	return 0;
-}
-
-static int part(struct sock *s, const ip_addr_t *group, const struct netif *netif)
-{
-	struct membership **at = find_membership(s, group, netif), *m = *at;
-
-	if (!m)
-		return -EADDRNOTAVAIL;
-	if (IP_IS_V4(group))
-		igmp_leavegroup_netif(m->netif, ip_2_ip4(group));
-	else
-		mld6_leavegroup_netif(m->netif, ip_2_ip6(group));
-	*at = m->next;
-	free(m);
-	return 0;
-}
-
-void memberships_drop(struct sock *s)
-{
-	while (s->memberships)
-		part(s, &s->memberships->group, s->memberships->netif);
 }
 
 /* The interface with this index, or this address; with neither, the default one. */
@@ -290,6 +298,16 @@ static int set_multicast_if4(struct sock_options *o, const void *value, socklen_
 	return set_multicast_if(o, (unsigned int)m.imr_ifindex, m.imr_address.s_addr);
 }
 
+static int set_multicast_if6(struct sock_options *o, const void *value, socklen_t bytes)
+{
+	unsigned int index;
+
+	if (bytes < sizeof(index))
+		return -EINVAL;
+	memcpy(&index, value, sizeof(index));
+	return set_multicast_if(o, index, 0);
+}
+
 /* --- All of them ------------------------------------------------------------------------------- */
 
 /* The option's KEY(), or -ENOPROTOOPT: this socket has no such level. */
@@ -304,18 +322,15 @@ static int find_key(const struct sock *s, int level, int option)
 	return -ENOPROTOOPT;
 }
 
-static int set_any(struct sock *s, int key, const void *value, socklen_t bytes)
+int option_set_any(struct sock *s, int key, const void *value, socklen_t bytes)
 {
 	struct sock_options *o = &s->options;
-	const struct rule *rule;
-	int v, r;
 
 	switch (key) {
 	case KEY(SOL_SOCKET, SO_RCVTIMEO):
+		return set_timeout(&o->receive_timeout_ns, value, bytes);
 	case KEY(SOL_SOCKET, SO_SNDTIMEO):
-		return set_timeout(key == KEY(SOL_SOCKET, SO_RCVTIMEO) ? &o->receive_timeout_ns
-		                                                       : &o->send_timeout_ns,
-		                   value, bytes);
+		return set_timeout(&o->send_timeout_ns, value, bytes);
 	case KEY(SOL_SOCKET, SO_LINGER):
 		return set_linger(o, value, bytes);
 	case KEY(IPPROTO_IP, IP_ADD_MEMBERSHIP):
@@ -326,29 +341,21 @@ static int set_any(struct sock *s, int key, const void *value, socklen_t bytes)
 		return set_membership6(s, key == KEY(IPPROTO_IPV6, IPV6_JOIN_GROUP), value, bytes);
 	case KEY(IPPROTO_IP, IP_MULTICAST_IF):
 		return set_multicast_if4(o, value, bytes);
+	case KEY(IPPROTO_IPV6, IPV6_MULTICAST_IF):
+		return set_multicast_if6(o, value, bytes);
 	}
-	rule = find_rule(key);
-	if (!rule)
-		return -ENOPROTOOPT;
-	r = get_int(key, value, bytes, &v);
-	if (r < 0)
-		return r;
-	if (key == KEY(IPPROTO_IPV6, IPV6_MULTICAST_IF))
-		return set_multicast_if(o, (unsigned int)v, 0);
-	/* The type of lwIP's control block depends on it, so only before there is one. */
-	if (key == KEY(IPPROTO_IPV6, IPV6_V6ONLY) && (s->bound || s->state != SOCK_NEW))
-		return -EINVAL;
-	return set_number(rule, o, v);
+	return option_set_number(s, key, value, bytes);
 }
 
-int option_set(struct sock *s, int level, int option, const void *value, socklen_t bytes)
+int option_set(struct sock *s, int level, int option, const void *value, socklen_t bytes,
+               option_setter *set)
 {
 	int r = find_key(s, level, option);
 
 	if (!value)
 		return -EFAULT;
 	if (r >= 0)
-		r = set_any(s, r, value, bytes);
+		r = set(s, r, value, bytes);
 	if (r == 0)
 		s->ops->apply_options(s);
 	return r;

@@ -142,7 +142,8 @@ static void socket_closed(struct file *f)
 	struct sock *s = of_file(f);
 
 	net_lock();
-	memberships_drop(s);
+	if (s->leave_groups)
+		s->leave_groups(s);
 	s->ops->closed(s);
 	net_unlock();
 }
@@ -670,9 +671,20 @@ int getsockopt(int fd, int level, int option, void *value, socklen_t *bytes)
 	return s ? leave(s, option_get(s, level, option, value, bytes)) : -1;
 }
 
-int setsockopt(int fd, int level, int option, const void *value, socklen_t bytes)
+static int set_option(int fd, int level, int option, const void *value, socklen_t bytes,
+                      option_setter *set)
 {
 	struct sock *s = enter(fd);
 
-	return s ? leave(s, option_set(s, level, option, value, bytes)) : -1;
+	return s ? leave(s, option_set(s, level, option, value, bytes, set)) : -1;
+}
+
+int setsockopt(int fd, int level, int option, const void *value, socklen_t bytes)
+{
+	return set_option(fd, level, option, value, bytes, option_set_any);
+}
+
+int __setsockopt_number(int fd, int level, int option, const void *value, socklen_t bytes)
+{
+	return set_option(fd, level, option, value, bytes, option_set_number);
 }

@@ -101,6 +101,7 @@ struct sock {
 	struct waitq lingering;
 	struct list waiting_for_room; /* udp: refused by a full device */
 	struct membership *memberships;
+	void (*leave_groups)(struct sock *s); /* set by who joins, so that others do not link it */
 	struct sock_options options;
 };
 
@@ -142,8 +143,10 @@ static inline bool sock_is_stream(const struct sock *s)
 /* option.c */
 void options_init(struct sock_options *o);
 int option_get(struct sock *s, int level, int option, void *value, socklen_t *bytes);
-int option_set(struct sock *s, int level, int option, const void *value, socklen_t bytes);
-/* Leave all multicast groups. Under the lock. */
-void memberships_drop(struct sock *s);
+/* Of one option, by a key of option.c's; any, or one that is a number. */
+typedef int option_setter(struct sock *s, int key, const void *value, socklen_t bytes);
+option_setter option_set_any, option_set_number;
+int option_set(struct sock *s, int level, int option, const void *value, socklen_t bytes,
+               option_setter *set);
 
 #endif

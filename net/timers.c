@@ -19,7 +19,6 @@
 #include "internal.h"
 #include "lwip/dhcp.h"
 #include "lwip/etharp.h"
-#include "lwip/igmp.h"
 #include "lwip/ip4_frag.h"
 #include "lwip/ip6_frag.h"
 #include "lwip/mld6.h"
@@ -30,11 +29,7 @@
 
 #define LOOK_NS (50 * NS_PER_MS)
 
-/*
- * What is left of a counter that runs down to 0, when something is due, after so many intervals in which
- * nothing is. One of 0 or infinite (IP6_ADDR_LIFE_INFINITE) stands still.
- */
-static uint32_t run_down(uint32_t counter, uint32_t intervals, uint32_t *due)
+uint32_t timer_run_down(uint32_t counter, uint32_t intervals, uint32_t *due)
 {
 	if (!counter || counter == UINT32_MAX)
 		return counter;
@@ -121,7 +116,7 @@ static uint32_t dhcp_fine_pass(uint32_t intervals)
 
 		if (dhcp)
 			dhcp->request_timeout =
-			    (u16_t)run_down(dhcp->request_timeout, intervals, &due);
+			    (u16_t)timer_run_down(dhcp->request_timeout, intervals, &due);
 	}
 	return due;
 }
@@ -144,19 +139,6 @@ static uint32_t dhcp_coarse_pass(uint32_t intervals)
 
 /* --- Multicast groups -------------------------------------------------------------------------- */
 
-static uint32_t igmp_pass(uint32_t intervals)
-{
-	uint32_t due = TIMER_NEVER;
-	struct netif *netif;
-
-	NETIF_FOREACH(netif)
-	{
-		for (struct igmp_group *g = netif_igmp_data(netif); g; g = g->next)
-			g->timer = (u16_t)run_down(g->timer, intervals, &due);
-	}
-	return due;
-}
-
 static uint32_t mld_pass(uint32_t intervals)
 {
 	uint32_t due = TIMER_NEVER;
@@ -165,7 +147,7 @@ static uint32_t mld_pass(uint32_t intervals)
 	NETIF_FOREACH(netif)
 	{
 		for (struct mld_group *g = netif_mld6_data(netif); g; g = g->next)
-			g->timer = (u16_t)run_down(g->timer, intervals, &due);
+			g->timer = (u16_t)timer_run_down(g->timer, intervals, &due);
 	}
 	return due;
 }
@@ -182,8 +164,8 @@ static void addresses_pass(struct netif *netif, uint32_t intervals, uint32_t *du
 		if (ip6_addr_isinvalid(netif_ip6_addr_state(netif, i)) ||
 		    netif_ip6_addr_isstatic(netif, i))
 			continue;
-		*valid = run_down(*valid, intervals, due);
-		*preferred = run_down(*preferred, intervals, due);
+		*valid = timer_run_down(*valid, intervals, due);
+		*preferred = timer_run_down(*preferred, intervals, due);
 	}
 }
 
@@ -228,13 +210,15 @@ static uint32_t nd6_pass(uint32_t intervals)
 		struct nd6_router_list_entry *r = &default_router_list[i];
 
 		if (r->neighbor_entry)
-			r->invalidation_timer = run_down(r->invalidation_timer, intervals, &due);
+			r->invalidation_timer =
+			    timer_run_down(r->invalidation_timer, intervals, &due);
 	}
 	for (int i = 0; i < LWIP_ND6_NUM_PREFIXES; i++) {
 		struct nd6_prefix_list_entry *p = &prefix_list[i];
 
 		if (p->netif)
-			p->invalidation_timer = run_down(p->invalidation_timer, intervals, &due);
+			p->invalidation_timer =
+			    timer_run_down(p->invalidation_timer, intervals, &due);
 	}
 	NETIF_FOREACH(netif)
 	{
@@ -254,7 +238,6 @@ static const struct timed modules[] = {
     {IP6_REASS_TMR_INTERVAL, ip6_reass_tmr, reassembly6_pass},
     {DHCP_FINE_TIMER_MSECS, dhcp_fine_tmr, dhcp_fine_pass},
     {DHCP_COARSE_TIMER_MSECS, dhcp_coarse_tmr, dhcp_coarse_pass},
-    {IGMP_TMR_INTERVAL, igmp_tmr, igmp_pass},
     {MLD6_TMR_INTERVAL, mld6_tmr, mld_pass},
     {ND6_TMR_INTERVAL, nd6_tmr, nd6_pass},
 };

@@ -128,6 +128,28 @@ int getpeername(int fd, struct sockaddr *address, socklen_t *bytes);
 int getsockopt(int fd, int level, int option, void *value, socklen_t *bytes);
 int setsockopt(int fd, int level, int option, const void *value, socklen_t bytes);
 int sockatmark(int fd);
+/* setsockopt() for what __SOCKOPT_IS_NUMBER() says. */
+int __setsockopt_number(int fd, int level, int option, const void *value, socklen_t bytes);
+int __setsockopt_any(int fd, int level, int option, const void *value,
+                     socklen_t bytes) __asm__("setsockopt");
+
+/*
+ * Who names only options that are numbers does not link the others: multicast groups, timeouts. These
+ * are TCP's (level 6), the sockets' own but for three, and IPV6_V6ONLY (level 41, option 26).
+ */
+#define __SOCKOPT_IS_NUMBER(level, option)                                             \
+	((level) == 6 || ((level) == 41 && (option) == 26) ||                          \
+	 ((level) == SOL_SOCKET && (option) != SO_LINGER && (option) != SO_RCVTIMEO && \
+	  (option) != SO_SNDTIMEO))
+
+extern __inline __attribute__((__gnu_inline__, __always_inline__, __artificial__)) int setsockopt(
+    int fd, int level, int option, const void *value, socklen_t bytes)
+{
+	return (__builtin_constant_p(level) && __builtin_constant_p(option) &&
+	                __SOCKOPT_IS_NUMBER(level, option)
+	            ? __setsockopt_number
+	            : __setsockopt_any)(fd, level, option, value, bytes);
+}
 __END_DECLS
 
 #endif
