@@ -8,6 +8,7 @@ import time
 
 import peer
 import pytest
+import segments
 from netns import Namespace
 from qemu import Qemu
 
@@ -234,6 +235,41 @@ def test_floods_are_dropped_counted_and_survived():
         peer.transfer_both(ns, 100_000)
         one_after_another(ns, 20)
         wait_until_back(ns, baseline)
+
+
+def test_a_group_that_is_joined_is_reported_asked_for_and_left():
+    """IGMPv2 (RFC 2236) on the wire."""
+    group, everybody, routers = (socket.inet_aton(a) for a in ("239.1.2.3", "224.0.0.1", "224.0.0.2"))
+    with peer.network() as (ns, _), ns.packet_socket("tap0", protocol=3) as wire:
+        wire.settimeout(20)
+
+        def said():
+            """The next message of the machine's: (type, group, to)"""
+            while True:
+                frame = wire.recv(2000)
+                if (frame[12:14], frame[23:24], frame[26:30]) == (
+                        b"\x08\0", b"\x02", socket.inet_aton(peer.MACHINE4)):
+                    message = frame[14 + 4 * (frame[14] & 15):][:8]
+                    assert segments.total(message) == 0xFFFF
+                    return message[0], message[4:], frame[30:34]
+
+        def ask():
+            message = bytearray((0x11, 5, 0, 0, 0, 0, 0, 0))
+            segments.put_checksum(message, 0, 2)
+            ip = bytearray(bytes.fromhex("45c0001c0000000001020000")
+                           + socket.inet_aton(peer.HOST4) + everybody)
+            segments.put_checksum(ip, 0, 10)
+            wire.send(bytes.fromhex("01005e000001 020000000001 0800") + ip + message)
+
+        with peer.control(ns) as control:
+            ask()    # nothing is joined, nothing answered
+            assert control.lines("join 239.1.2.3") == []
+            assert said() == said() == (0x16, group, group)
+            for _ in range(2):
+                ask()
+                assert said() == (0x16, group, group)
+            assert control.lines("leave") == []
+            assert said() == (0x17, group, routers)
 
 
 def test_a_crowd_with_wrk():

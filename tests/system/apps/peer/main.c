@@ -306,6 +306,18 @@ static void connect_out(char *arguments)
 	freeaddrinfo(a);
 }
 
+static int member = -1;
+
+/* "join <group>": a socket becomes a member of the IPv4 group, until "leave". */
+static void join(const char *group)
+{
+	struct ip_mreq m = {.imr_multiaddr.s_addr = inet_addr(group)};
+
+	member = socket(AF_INET, SOCK_DGRAM, 0);
+	if (member < 0 || setsockopt(member, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)) < 0)
+		say("error %s\n", strerror(errno));
+}
+
 static void obey(char *line)
 {
 	char *arguments = strchr(line, ' ');
@@ -320,6 +332,10 @@ static void obey(char *line)
 		lookup(arguments);
 	else if (strcmp(line, "connect") == 0 && arguments)
 		connect_out(arguments);
+	else if (strcmp(line, "join") == 0 && arguments)
+		join(arguments);
+	else if (strcmp(line, "leave") == 0)
+		close(member);
 	else if (strcmp(line, "drain") == 0)
 		drain();
 	else
