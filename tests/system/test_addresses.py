@@ -226,6 +226,21 @@ def test_duplicate_address_is_not_used():
                     time.sleep(0.1)
 
 
+@pytest.mark.parametrize("group, mac", [
+    ("224.0.0.251", "01:00:5e:00:00:fb"), ("239.129.1.2", "01:00:5e:01:01:02"),
+    ("ff02::fb", "33:33:00:00:00:fb"), ("ff05::1:3", "33:33:00:01:00:03")])
+def test_a_datagram_to_a_group_goes_to_its_members(group, mac):
+    """By the group's own Ethernet address (RFC 1112, 6.4; RFC 2464, 7), although there is a gateway."""
+    with peer.network() as (ns, m), peer.control(ns) as c:
+        wait_for(lambda: m.output, f"address {peer.LINK_LOCAL}")
+        frames = ns.packet_socket("tap0", 3)
+        frames.settimeout(10)
+        assert c.lines(f"send {group} 4321") == []
+        while (4321).to_bytes(2, "big") not in (frame := frames.recv(2048))[36:58]:
+            pass
+        assert frame[:6].hex(":") == mac
+
+
 def test_link_down_and_up():
     with namespace() as (ns, tap), dnsmasq(ns, RANGE4):
         with Qemu(peer.APP, within=ns.enter, devices=tap, qmp=True) as m:

@@ -318,6 +318,25 @@ static void join(const char *group)
 		say("error %s\n", strerror(errno));
 }
 
+/* "send <address> <port>": a datagram of one byte. */
+static void send_out(char *arguments)
+{
+	char *save, *host = strtok_r(arguments, " ", &save), *port = strtok_r(NULL, " ", &save);
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST}, *a;
+	int fd;
+
+	if (getaddrinfo(host, port, &hints, &a) != 0) {
+		say("error address\n");
+		return;
+	}
+	fd = socket(a->ai_family, a->ai_socktype, 0);
+	if (fd < 0 || sendto(fd, "x", 1, 0, a->ai_addr, a->ai_addrlen) != 1)
+		say("error %s\n", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	freeaddrinfo(a);
+}
+
 static void obey(char *line)
 {
 	char *arguments = strchr(line, ' ');
@@ -332,6 +351,8 @@ static void obey(char *line)
 		lookup(arguments);
 	else if (strcmp(line, "connect") == 0 && arguments)
 		connect_out(arguments);
+	else if (strcmp(line, "send") == 0 && arguments)
+		send_out(arguments);
 	else if (strcmp(line, "join") == 0 && arguments)
 		join(arguments);
 	else if (strcmp(line, "leave") == 0)
