@@ -63,26 +63,31 @@ static void set_pull(struct bcm2835_gpio *g, unsigned int pin, uint32_t pull)
 		set_field(g->regs + GPPULL, pin, 2, pull == PULL_NONE ? pull : 3 - pull);
 }
 
-/* A property with a value for each pin, or one for all. */
-static bool pin_value(dt_node state, const char *property, unsigned int index, uint32_t *value)
+/* Of a property with a value for each pin, or one for all; or negative. */
+static int64_t pin_value(dt_node state, const char *property, unsigned int index)
 {
-	return !dt_u32(state, property, index, value) || !dt_u32(state, property, 0, value);
+	int64_t value = dt_u32(state, property, index);
+
+	return value < 0 ? dt_u32(state, property, 0) : value;
 }
 
 /* The first form of the binding (brcm,pins), which the trees use for all that boots a Pi. */
 static int apply(struct pin_controller *p, dt_node state)
 {
 	struct bcm2835_gpio *g = container_of(p, struct bcm2835_gpio, pins);
-	uint32_t pin, value;
+	int64_t pin;
 	unsigned int i;
 
-	for (i = 0; !dt_u32(state, "brcm,pins", i, &pin); i++) {
+	for (i = 0; (pin = dt_u32(state, "brcm,pins", i)) >= 0; i++) {
+		int64_t function = pin_value(state, "brcm,function", i);
+		int64_t pull = pin_value(state, "brcm,pull", i);
+
 		if (pin >= g->chip.lines)
 			return -EINVAL;
-		if (pin_value(state, "brcm,function", i, &value) && value < 8)
-			bcm2835_set_function(g, pin, value);
-		if (pin_value(state, "brcm,pull", i, &value) && value <= PULL_UP)
-			set_pull(g, pin, value);
+		if (function >= 0 && function < 8)
+			bcm2835_set_function(g, pin, function);
+		if (pull >= 0 && pull <= PULL_UP)
+			set_pull(g, pin, pull);
 	}
 	return i ? 0 : -EINVAL;
 }

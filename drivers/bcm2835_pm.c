@@ -80,9 +80,9 @@ static struct machine_power pm_power = {
 /* The firmware clears PM_RSTS and leaves in the tree what it was. */
 static const char *reset_reason(void)
 {
-	uint32_t rsts;
+	int64_t rsts = dt_u32(dt_find("/chosen/bootloader"), "rsts", 0);
 
-	if (dt_u32(dt_find("/chosen/bootloader"), "rsts", 0, &rsts))
+	if (rsts < 0)
 		rsts = read32(regs + PM_RSTS);
 	return rsts & RSTS_HADPOR ? "power-on" : rsts & RSTS_HADWRF ? "watchdog" : "unknown";
 }

@@ -492,12 +492,11 @@ static int start(struct sdhost *h)
 static int sdhost_probe(const struct device *dev)
 {
 	struct sdhost *h = dev->state;
-	uint32_t width;
 
 	h->regs = dev->regs;
 	h->sd = (struct sd_host){
 	    .node = dev->node,
-	    .wide = dt_u32(dev->node, "bus-width", 0, &width) == 0 && width >= 4,
+	    .wide = dt_u32(dev->node, "bus-width", 0) >= 4,
 	    .high_speed = true,
 	    .no_block_count = true,
 	    .clock_max_hz = UINT32_MAX,

@@ -190,15 +190,13 @@ struct genet {
 
 	struct rx_buffer *rx_buffers;
 	uint8_t *rx_memory;
-	struct netbuf *rx_spare;             /* in no slot, nor on the free list */
-	struct netbuf *rx_slot[DESCRIPTORS]; /* what each descriptor points at, or NULL */
-	uint16_t rx_size;                    /* descriptors in use, a power of two */
-	uint16_t rx_next;                    /* index that we take next */
-	uint16_t rx_given;                   /* slots from here to rx_next are empty: CONS_INDEX */
-	uint16_t rx_ready;                   /* frames from rx_next on, when last looked at */
-	uint16_t rx_dropped;                 /* the controller's count, when last looked at */
+	struct netbuf *rx_spare; /* in no slot, nor on the free list */
+	unsigned int rx_size;    /* descriptors in use, a power of two */
+	unsigned int rx_ready;   /* frames from rx_next on, when last looked at */
+	uint16_t rx_next;        /* index that we take next */
+	uint16_t rx_given;       /* slots from here to rx_next are empty: CONS_INDEX */
+	uint16_t rx_dropped;     /* the controller's count, when last looked at */
 
-	struct tx_slot tx_slot[DESCRIPTORS];
 	uint16_t tx_next;    /* index that we fill next */
 	uint16_t tx_told;    /* the controller knows of those before: PROD_INDEX */
 	uint16_t tx_done;    /* those before are collected */
@@ -207,6 +205,10 @@ struct genet {
 	uint8_t *tx_bounce;  /* RX_BUFFER_BYTES a slot, where not all RAM can be reached */
 	struct timer tx_timer;
 	bool tx_overdue; /* the timer fired and frames were not sent, or the ring was full */
+
+	/* Last, so that the others are near the start. */
+	struct netbuf *rx_slot[DESCRIPTORS]; /* what each descriptor points at, or NULL */
+	struct tx_slot tx_slot[DESCRIPTORS];
 };
 
 static struct genet *to_genet(struct netdev *dev)
@@ -225,60 +227,45 @@ static void put(struct genet *n, unsigned int offset, uint32_t value)
 }
 
 /* Change the bits of mask. */
-static void put_bits(struct genet *n, unsigned int offset, uint32_t mask, uint32_t value)
+static void change_bits(uint8_t *reg, uint32_t mask, uint32_t value)
 {
-	put(n, offset, (get(n, offset) & ~mask) | value);
+	write32(reg, (read32(reg) & ~mask) | value);
 }
 
 static void reset_engine(struct genet *n, const char *why);
 
 /* --- MDIO -------------------------------------------------------------------------------------- */
 
-/* One transaction, about 30 us. Returns the command register's final value in *result. */
-static int mdio_transact(struct mdio_bus *bus, uint32_t command, uint32_t *result)
+/* About 30 us. */
+static int mdio_transfer(struct mdio_bus *bus, unsigned int address, unsigned int reg, int value)
 {
 	struct genet *n = container_of(bus, struct genet, mdio);
-	uint64_t deadline = time_now_ns() + MDIO_TIMEOUT_NS;
-
-	put(n, MDIO_CMD, command);
-	put(n, MDIO_CMD, command | MDIO_START_BUSY);
-	for (bool late = false;; late = time_now_ns() >= deadline) {
-		*result = get(n, MDIO_CMD);
-		if (!(*result & MDIO_START_BUSY))
-			return 0;
-		if (late)
-			return -ETIMEDOUT;
-	}
-}
-
-static int mdio_read(struct mdio_bus *bus, unsigned int address, unsigned int reg)
-{
+	uint32_t action = value < 0 ? MDIO_READ : MDIO_WRITE | (uint32_t)value;
+	uint8_t *command = n->regs + MDIO_CMD;
 	uint32_t result;
-	int err = mdio_transact(bus, MDIO_READ | address << 21 | reg << 16, &result);
 
-	if (err < 0)
-		return err;
+	action |= address << 21 | reg << 16;
+	write32(command, action);
+	write32(command, action | MDIO_START_BUSY);
+	if (io_wait32(command, MDIO_START_BUSY, 0, time_now_ns() + MDIO_TIMEOUT_NS) < 0)
+		return -ETIMEDOUT;
+	result = read32(command);
+	if (value >= 0)
+		return 0;
 	return result & MDIO_READ_FAIL ? -EIO : (int)(result & 0xffff);
-}
-
-static int mdio_write(struct mdio_bus *bus, unsigned int address, unsigned int reg, uint16_t value)
-{
-	uint32_t result;
-
-	return mdio_transact(bus, MDIO_WRITE | address << 21 | reg << 16 | value, &result);
 }
 
 /* --- Receive ----------------------------------------------------------------------------------- */
 
-static unsigned int desc_at(unsigned int block, unsigned int slot)
+static uint8_t *desc_at(uint8_t *block, size_t slot)
 {
 	return block + slot * DESC_BYTES;
 }
 
-static void put_address(struct genet *n, unsigned int desc, dma_addr_t address)
+static void put_address(uint8_t *desc, dma_addr_t address)
 {
-	put(n, desc + DESC_ADDRESS_LO, (uint32_t)address);
-	put(n, desc + DESC_ADDRESS_HI, (uint32_t)(address >> 32));
+	write32(desc + DESC_ADDRESS_LO, (uint32_t)address);
+	write32(desc + DESC_ADDRESS_HI, (uint32_t)(address >> 32));
 }
 
 static struct rx_buffer *to_buffer(struct netbuf *nb)
@@ -289,13 +276,13 @@ static struct rx_buffer *to_buffer(struct netbuf *nb)
 /* Put a buffer into the next empty slot. False: it cannot be mapped now (debug builds copy). */
 static bool rx_give(struct genet *n, struct netbuf *nb)
 {
-	unsigned int slot = n->rx_given & (n->rx_size - 1u);
+	unsigned int slot = n->rx_given & (n->rx_size - 1);
 	dma_addr_t address =
 	    dma_map(&n->bus, to_buffer(nb)->start, RX_BUFFER_BYTES, DMA_FROM_DEVICE);
 
 	if (address == DMA_NONE)
 		return false;
-	put_address(n, desc_at(RDMA, slot), address);
+	put_address(desc_at(n->regs + RDMA, slot), address);
 	n->rx_slot[slot] = nb;
 	n->rx_given++;
 	return true;
@@ -306,7 +293,7 @@ static void add_free_count(struct netdev *dev, unsigned int count)
 	unsigned long daif = irq_save();
 
 	dev->free_count += count;
-	irq_restore(daif);
+	irq_restore_quiet(daif);
 }
 
 static struct netbuf *take_free_list(struct netdev *dev)
@@ -315,7 +302,7 @@ static struct netbuf *take_free_list(struct netdev *dev)
 	struct netbuf *list = dev->free_list;
 
 	dev->free_list = NULL;
-	irq_restore(daif);
+	irq_restore_quiet(daif);
 	return list;
 }
 
@@ -384,7 +371,7 @@ static bool for_us(const struct netdev *dev, const uint8_t *frame)
 /* The buffer of the next slot, ours again, with as much of it as the frame takes. */
 static struct netbuf *rx_take(struct genet *n, uint32_t bytes)
 {
-	struct netbuf **slot = &n->rx_slot[n->rx_next & (n->rx_size - 1u)], *nb = *slot;
+	struct netbuf **slot = &n->rx_slot[n->rx_next & (n->rx_size - 1)], *nb = *slot;
 
 	*slot = NULL;
 	n->rx_next++;
@@ -398,7 +385,7 @@ static void rx_hold(struct netdev *dev)
 	unsigned long daif = irq_save();
 
 	dev->held_count++;
-	irq_restore(daif);
+	irq_restore_quiet(daif);
 }
 
 static struct netbuf *genet_receive(struct netdev *dev)
@@ -407,7 +394,7 @@ static struct netbuf *genet_receive(struct netdev *dev)
 
 	while (!dev->broken && (n->rx_ready != 0 || rx_look(n))) {
 		uint32_t status =
-		    get(n, desc_at(RDMA, n->rx_next & (n->rx_size - 1u)) + DESC_STATUS);
+		    read32(desc_at(n->regs + RDMA, n->rx_next & (n->rx_size - 1)) + DESC_STATUS);
 		bool good = rx_good(status);
 		struct netbuf *nb = rx_take(n, good ? DESC_LENGTH(status) : 0);
 
@@ -528,7 +515,7 @@ static int tx_queue(struct genet *n, const struct netdev_frag *frags, unsigned i
 {
 	for (unsigned int i = 0; i < count; i++) {
 		uint16_t index = (uint16_t)(n->tx_next + i);
-		unsigned int desc = desc_at(TDMA, index % DESCRIPTORS);
+		uint8_t *desc = desc_at(n->regs + TDMA, index % DESCRIPTORS);
 		dma_addr_t address = dma_map(&n->bus, frags[i].data, frags[i].bytes, DMA_TO_DEVICE);
 
 		if (address == DMA_NONE) {
@@ -536,10 +523,10 @@ static int tx_queue(struct genet *n, const struct netdev_frag *frags, unsigned i
 				dma_unmap(&n->bus, frags[i].data, frags[i].bytes, DMA_TO_DEVICE);
 			return -EIO;
 		}
-		put_address(n, desc, address);
-		put(n, desc + DESC_STATUS,
-		    frags[i].bytes << 16 | DESC_TX_QTAG | DESC_TX_CRC | (i == 0 ? DESC_SOP : 0) |
-		        (i == count - 1 ? DESC_EOP : 0));
+		put_address(desc, address);
+		write32(desc + DESC_STATUS, frags[i].bytes << 16 | DESC_TX_QTAG | DESC_TX_CRC |
+		                                (i == 0 ? DESC_SOP : 0) |
+		                                (i == count - 1 ? DESC_EOP : 0));
 		*tx_slot_at(n, index) = (struct tx_slot){
 		    .data = frags[i].data,
 		    .bytes = frags[i].bytes,
@@ -602,51 +589,48 @@ static void tx_timer_expired(struct timer *t)
 
 /* --- The engine: stop, reset, start ------------------------------------------------------------ */
 
-/* Returns 0 or -ETIMEDOUT: it still reads or writes memory. */
-static int stop_dma(struct genet *n, unsigned int block)
+/* Of RDMA or TDMA. Returns 0 or -ETIMEDOUT: it still reads or writes memory. */
+static int stop_dma(uint8_t *block)
 {
-	uint64_t deadline = time_now_ns() + DMA_TIMEOUT_NS;
-
-	if (!(get(n, block + DMA_CTRL) & DMA_EN))
+	if (!(read32(block + DMA_CTRL) & DMA_EN))
 		return 0;
-	put_bits(n, block + DMA_CTRL, DMA_EN, 0);
-	for (bool late = false; !(get(n, block + DMA_STATUS) & DMA_DISABLED);
-	     late = time_now_ns() >= deadline) {
-		if (late)
-			return -ETIMEDOUT;
-	}
-	put(n, block + DMA_CTRL, 0);
+	change_bits(block + DMA_CTRL, DMA_EN, 0);
+	if (io_wait32(block + DMA_STATUS, DMA_DISABLED, DMA_DISABLED,
+	              time_now_ns() + DMA_TIMEOUT_NS) < 0)
+		return -ETIMEDOUT;
+	write32(block + DMA_CTRL, 0);
 	return 0;
 }
 
 /* The MAC first takes no more frames, then what is under way is thrown away. */
 static int stop_engine(struct genet *n)
 {
+	uint8_t *regs = n->regs;
 	int tx, rx;
 
-	put_bits(n, UMAC_CMD, CMD_RX_EN, 0);
-	put(n, UMAC_TX_FLUSH, 1);
-	tx = stop_dma(n, TDMA);
-	rx = stop_dma(n, RDMA);
+	change_bits(regs + UMAC_CMD, CMD_RX_EN, 0);
+	write32(regs + UMAC_TX_FLUSH, 1);
+	tx = stop_dma(regs + TDMA);
+	rx = stop_dma(regs + RDMA);
 	delay_us(10);
-	put(n, UMAC_TX_FLUSH, 0);
-	put_bits(n, UMAC_CMD, CMD_TX_EN, 0);
+	write32(regs + UMAC_TX_FLUSH, 0);
+	change_bits(regs + UMAC_CMD, CMD_TX_EN, 0);
 	return tx < 0 ? tx : rx;
 }
 
-static void hush(struct genet *n)
+static void hush(uint8_t *regs)
 {
-	put(n, INTRL2_0 + INTRL2_MASK_SET, UINT32_MAX);
-	put(n, INTRL2_0 + INTRL2_CLEAR, UINT32_MAX);
-	put(n, INTRL2_1 + INTRL2_MASK_SET, UINT32_MAX);
-	put(n, INTRL2_1 + INTRL2_CLEAR, UINT32_MAX);
+	write32(regs + INTRL2_0 + INTRL2_MASK_SET, UINT32_MAX);
+	write32(regs + INTRL2_0 + INTRL2_CLEAR, UINT32_MAX);
+	write32(regs + INTRL2_1 + INTRL2_MASK_SET, UINT32_MAX);
+	write32(regs + INTRL2_1 + INTRL2_CLEAR, UINT32_MAX);
 }
 
-static void pulse_flush(struct genet *n, uint32_t bit)
+static void pulse_flush(uint8_t *regs, uint32_t bit)
 {
-	put(n, SYS_RBUF_FLUSH_CTRL, bit);
+	write32(regs + SYS_RBUF_FLUSH_CTRL, bit);
 	delay_us(10);
-	put(n, SYS_RBUF_FLUSH_CTRL, 0);
+	write32(regs + SYS_RBUF_FLUSH_CTRL, 0);
 	delay_us(10);
 }
 
@@ -654,70 +638,71 @@ static void pulse_flush(struct genet *n, uint32_t bit)
 static void reset_mac(struct genet *n)
 {
 	const uint8_t *mac = n->dev.mac;
+	uint8_t *regs = n->regs;
 
-	pulse_flush(n, RBUF_FLUSH_UMAC);
-	put(n, UMAC_CMD, 0);
-	put(n, UMAC_CMD, CMD_SW_RESET | CMD_LCL_LOOP_EN);
+	pulse_flush(regs, RBUF_FLUSH_UMAC);
+	write32(regs + UMAC_CMD, 0);
+	write32(regs + UMAC_CMD, CMD_SW_RESET | CMD_LCL_LOOP_EN);
 	delay_us(2);
-	put(n, UMAC_CMD, 0);
-	put(n, UMAC_MIB_CTRL, MIB_RESET);
-	put(n, UMAC_MIB_CTRL, 0);
-	put(n, UMAC_MAX_FRAME_LEN, MAC_FRAME_BYTES_MAX);
-	put_bits(n, RBUF_CTRL, RBUF_64B_EN | RBUF_ALIGN_2B, RBUF_ALIGN_2B);
-	put(n, RBUF_CHK_CTRL, 0);
-	put_bits(n, TBUF_CTRL, TBUF_64B_EN, 0);
-	put(n, RBUF_TBUF_SIZE_CTRL, 1);
-	put(n, UMAC_MAC0,
-	    (uint32_t)mac[0] << 24 | (uint32_t)mac[1] << 16 | (uint32_t)mac[2] << 8 | mac[3]);
-	put(n, UMAC_MAC1, (uint32_t)mac[4] << 8 | mac[5]);
-	put(n, UMAC_MDF_CTRL, 0);
-	put(n, SYS_PORT_CTRL, PORT_MODE_EXT_GPHY);
-	put_bits(n, EXT_RGMII_OOB_CTRL, OOB_DISABLE | ID_MODE_DIS | RGMII_LINK,
-	         RGMII_MODE_EN | (n->mac_tx_delay ? 0 : ID_MODE_DIS));
-	pulse_flush(n, RBUF_FLUSH_RX);
-	hush(n);
+	write32(regs + UMAC_CMD, 0);
+	write32(regs + UMAC_MIB_CTRL, MIB_RESET);
+	write32(regs + UMAC_MIB_CTRL, 0);
+	write32(regs + UMAC_MAX_FRAME_LEN, MAC_FRAME_BYTES_MAX);
+	change_bits(regs + RBUF_CTRL, RBUF_64B_EN | RBUF_ALIGN_2B, RBUF_ALIGN_2B);
+	write32(regs + RBUF_CHK_CTRL, 0);
+	change_bits(regs + TBUF_CTRL, TBUF_64B_EN, 0);
+	write32(regs + RBUF_TBUF_SIZE_CTRL, 1);
+	write32(regs + UMAC_MAC0,
+	        (uint32_t)mac[0] << 24 | (uint32_t)mac[1] << 16 | (uint32_t)mac[2] << 8 | mac[3]);
+	write32(regs + UMAC_MAC1, (uint32_t)mac[4] << 8 | mac[5]);
+	write32(regs + UMAC_MDF_CTRL, 0);
+	write32(regs + SYS_PORT_CTRL, PORT_MODE_EXT_GPHY);
+	change_bits(regs + EXT_RGMII_OOB_CTRL, OOB_DISABLE | ID_MODE_DIS | RGMII_LINK,
+	            RGMII_MODE_EN | (n->mac_tx_delay ? 0 : ID_MODE_DIS));
+	pulse_flush(regs, RBUF_FLUSH_RX);
+	hush(regs);
 }
 
 /*
  * Set a ring up to go on at index, which is where the controller is: it cannot be told to begin at
  * 0 (as U-Boot found).
  */
-static void start_ring(struct genet *n, unsigned int block, unsigned int size, uint16_t index)
+static void start_ring(uint8_t *block, unsigned int size, unsigned int index, uint32_t flow)
 {
 	unsigned int place = index % size * (DESC_BYTES / 4);
 
-	put(n, block + DMA_BURST, DMA_BURST_MAX);
-	put(n, block + RING_START, 0);
-	put(n, block + RING_END, size * (DESC_BYTES / 4) - 1);
-	put(n, block + RING_HW_PTR, place);
-	put(n, block + RING_SW_PTR, place);
-	put(n, block + RING_BUF_SIZE, size << 16 | RX_BUFFER_BYTES);
-	put(n, block + RING_DONE_THRESH, 1);
-	put(n, block + DMA_RING_CFG, 1u << 16);
+	write32(block + DMA_BURST, DMA_BURST_MAX);
+	write32(block + RING_START, 0);
+	write32(block + RING_END, size * (DESC_BYTES / 4) - 1);
+	write32(block + RING_HW_PTR, place);
+	write32(block + RING_SW_PTR, place);
+	write32(block + RING_BUF_SIZE, size << 16 | RX_BUFFER_BYTES);
+	write32(block + RING_DONE_THRESH, 1);
+	write32(block + DMA_RING_CFG, 1u << 16);
+	write32(block + RING_FLOW, flow);
 }
 
 static void start_engine(struct genet *n)
 {
-	uint32_t rx = get(n, RDMA + RING_HW_INDEX);
+	uint8_t *rdma = n->regs + RDMA, *tdma = n->regs + TDMA;
+	uint32_t rx = read32(rdma + RING_HW_INDEX);
 
 	n->rx_next = (uint16_t)rx;
 	n->rx_dropped = (uint16_t)(rx >> 16);
-	n->rx_given = (uint16_t)(n->rx_next - n->rx_size);
+	n->rx_given = (uint16_t)(rx - n->rx_size);
 	n->rx_ready = 0;
-	start_ring(n, RDMA, n->rx_size, n->rx_next);
-	put(n, RDMA + RING_FLOW, RX_FLOW_THRESHOLD);
-	put(n, RDMA + RING_SW_INDEX, n->rx_given);
+	start_ring(rdma, n->rx_size, n->rx_next, RX_FLOW_THRESHOLD);
+	write32(rdma + RING_SW_INDEX, n->rx_given);
 	genet_refill(&n->dev);
 
-	n->tx_next = n->tx_told = n->tx_done = (uint16_t)get(n, TDMA + RING_HW_INDEX);
-	start_ring(n, TDMA, DESCRIPTORS, n->tx_next);
-	n->tx_seen = n->tx_done;
+	n->tx_next = (uint16_t)read32(tdma + RING_HW_INDEX);
+	n->tx_told = n->tx_done = n->tx_seen = n->tx_next;
 	n->tx_seen_ns = time_now_ns();
-	put(n, TDMA + RING_FLOW, 0);
-	put(n, TDMA + RING_SW_INDEX, n->tx_next);
+	start_ring(tdma, DESCRIPTORS, n->tx_next, 0);
+	write32(tdma + RING_SW_INDEX, n->tx_next);
 
-	put(n, TDMA + DMA_CTRL, DMA_RING_EN | DMA_EN);
-	put(n, RDMA + DMA_CTRL, DMA_RING_EN | DMA_EN);
+	write32(tdma + DMA_CTRL, DMA_RING_EN | DMA_EN);
+	write32(rdma + DMA_CTRL, DMA_RING_EN | DMA_EN);
 }
 
 /* --- Link -------------------------------------------------------------------------------------- */
@@ -729,7 +714,7 @@ static void follow_phy(struct genet *n)
 	uint32_t speed = phy->speed_mbps == 1000 ? 2 : phy->speed_mbps == 100 ? 1 : 0;
 
 	n->dev.link_up = phy->link_up;
-	put_bits(n, EXT_RGMII_OOB_CTRL, RGMII_LINK, phy->link_up ? RGMII_LINK : 0);
+	change_bits(n->regs + EXT_RGMII_OOB_CTRL, RGMII_LINK, phy->link_up ? RGMII_LINK : 0);
 	if (!phy->link_up)
 		return;
 	put(n, UMAC_CMD,
@@ -764,7 +749,7 @@ static bool look_at_phy(struct genet *n)
 
 static void give_up(struct genet *n)
 {
-	hush(n);
+	hush(n->regs);
 	n->dev.broken = true;
 	n->dev.link_up = false;
 	n->rx_ready = 0;
@@ -920,7 +905,7 @@ static int set_up_phy(struct genet *n)
 	int err = phy_find(&n->phy, &n->mdio, n->dev.node);
 
 	if (err == 0)
-		err = phy_start(&n->phy, true, !n->mac_tx_delay);
+		err = phy_start(&n->phy, !n->mac_tx_delay);
 	if (err < 0)
 		klog("%s: no PHY", n->dev.name);
 	return err;
@@ -929,14 +914,14 @@ static int set_up_phy(struct genet *n)
 /* The MDIO bus, its clock slowed down where the tree says so. */
 static void set_up_mdio(struct genet *n)
 {
-	uint32_t hz;
 
-	n->mdio = (struct mdio_bus){mdio_read, mdio_write};
+	n->mdio.transfer = mdio_transfer;
 	dt_for_each_child(child, n->dev.node) {
-		if (dt_compatible(child, "brcm,genet-mdio-v5") &&
-		    dt_u32(child, "clock-frequency", 0, &hz) == 0 && hz != 0)
-			put_bits(n, MDIO_CFG, MDIO_CLK_DIV,
-			         MIN(MAX(MDIO_REFERENCE_HZ / 2 / hz, 1) - 1, 63) << 4);
+		int64_t hz = dt_u32(child, "clock-frequency", 0);
+
+		if (hz > 0 && dt_compatible(child, "brcm,genet-mdio-v5"))
+			change_bits(n->regs + MDIO_CFG, MDIO_CLK_DIV,
+			            MIN(MAX(MDIO_REFERENCE_HZ / 2 / hz, 1) - 1, 63) << 4);
 	}
 }
 

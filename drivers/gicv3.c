@@ -141,12 +141,13 @@ static uint8_t *find_in_region(uint64_t pa, uint64_t bytes, uint64_t stride, uin
 
 static uint8_t *find_redistributor(dt_node node, uint32_t affinity)
 {
-	uint32_t regions = 1;
+	int64_t regions = dt_u32(node, "#redistributor-regions", 0);
 	uint64_t stride = 0, pa, bytes;
 
-	dt_u32(node, "#redistributor-regions", 0, &regions);
+	if (regions < 0)
+		regions = 1;
 	dt_u64(node, "redistributor-stride", &stride);
-	for (uint32_t i = 0; i < regions && !dt_reg(node, 1 + i, &pa, &bytes); i++) {
+	for (unsigned int i = 0; i < regions && !dt_reg(node, 1 + i, &pa, &bytes); i++) {
 		uint8_t *gicr = find_in_region(pa, bytes, ALIGN_DOWN(stride, GICR_BYTES), affinity);
 
 		if (gicr)

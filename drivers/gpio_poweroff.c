@@ -15,12 +15,11 @@
 
 static dt_node line;
 
-static void wait(const char *property, uint32_t ms)
+static void wait(const char *property, uint32_t default_ms)
 {
-	uint64_t deadline_ns;
+	int64_t ms = dt_u32(line, property, 0);
+	uint64_t deadline_ns = time_now_ns() + (ms < 0 ? default_ms : ms) * NS_PER_MS;
 
-	dt_u32(line, property, 0, &ms);
-	deadline_ns = time_now_ns() + ms * NS_PER_MS;
 	while (time_now_ns() < deadline_ns)
 		;
 }

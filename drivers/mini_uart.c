@@ -7,6 +7,7 @@
  * binding: Linux, serial/brcm,bcm2835-aux-uart.yaml.
  */
 #include <errno.h>
+#include <pith/compiler.h>
 #include <pith/io.h>
 #include <pith/supply.h>
 #include "uart.h"
@@ -34,6 +35,13 @@
 #define STAT_TX_LEVEL(stat) ((stat) >> 24 & 0xf)
 #define FIFO_BYTES          8u
 
+struct mini_uart {
+	struct uart uart;
+	dt_node aux_node; /* the auxiliary peripherals', */
+	uint8_t *aux;     /* and their registers */
+	bool was_on;      /* the clock, before us */
+};
+
 static size_t mini_uart_room(struct uart *u)
 {
 	uint32_t level = STAT_TX_LEVEL(read32(u->regs + MU_STAT));
@@ -56,23 +64,24 @@ static void mini_uart_listen(struct uart *u)
 }
 
 /* What the mini-UART's clock names: the auxiliary peripherals. Switch it on there. */
-static int clock_on(dt_node node, dt_node *aux, bool *was_on)
+static int clock_on(struct mini_uart *m)
 {
-	uint32_t phandle, bit, enables;
-	uint8_t *regs;
+	dt_node node = m->uart.console.node;
+	int64_t phandle = dt_u32(node, "clocks", 0), bit = dt_u32(node, "clocks", 1), enables;
 	int error;
 
-	if (dt_u32(node, "clocks", 0, &phandle) || dt_u32(node, "clocks", 1, &bit) || bit > 2)
+	if (phandle < 0 || bit < 0 || bit > 2)
 		return -EINVAL;
-	*aux = dt_by_phandle(phandle);
-	error = device_map(*aux, 0, AUX_ENABLES + 4, &regs);
-	if (!error)
-		error = io_probe_read32(regs + AUX_ENABLES, &enables);
+	m->aux_node = dt_by_phandle((uint32_t)phandle);
+	error = device_map(m->aux_node, 0, AUX_ENABLES + 4, &m->aux);
 	if (error)
 		return error;
-	*was_on = enables >> bit & 1;
-	if (!*was_on)
-		write32(regs + AUX_ENABLES, enables | 1u << bit);
+	enables = io_probe_read32(m->aux + AUX_ENABLES);
+	if (enables < 0)
+		return (int)enables;
+	m->was_on = enables >> bit & 1;
+	if (!m->was_on)
+		write32(m->aux + AUX_ENABLES, (uint32_t)enables | 1u << bit);
 	return 0;
 }
 
@@ -82,26 +91,27 @@ static int clock_on(dt_node node, dt_node *aux, bool *was_on)
  */
 static int mini_uart_start(struct uart *u)
 {
+	struct mini_uart *m = container_of(u, struct mini_uart, uart);
+	uint8_t *regs = u->regs;
 	uint32_t clock_hz = 0;
-	dt_node aux;
 	bool has_rate;
-	int error = clock_on(u->console.node, &aux, &has_rate);
+	int error = clock_on(m);
 
 	if (error)
 		return error;
-	has_rate = has_rate && read32(u->regs + MU_BAUD);
+	has_rate = m->was_on && read32(regs + MU_BAUD);
 	if (!has_rate)
-		clock_hz = clock_rate_hz(aux, 0);
-	write32(u->regs + MU_IER, 0);
-	if (has_rate && (read32(u->regs + MU_CNTL) & CNTL_RX_TX) == CNTL_RX_TX)
+		clock_hz = clock_rate_hz(m->aux_node, 0);
+	write32(regs + MU_IER, 0);
+	if (has_rate && (read32(regs + MU_CNTL) & CNTL_RX_TX) == CNTL_RX_TX)
 		return 0;
-	write32(u->regs + MU_CNTL, 0);
-	write32(u->regs + MU_LCR, LCR_8BITS);
-	write32(u->regs + MU_MCR, 0);
-	write32(u->regs + MU_IIR, IIR_CLEAR);
+	write32(regs + MU_CNTL, 0);
+	write32(regs + MU_LCR, LCR_8BITS);
+	write32(regs + MU_MCR, 0);
+	write32(regs + MU_IIR, IIR_CLEAR);
 	if (clock_hz >= 8 * UART_BAUD)
-		write32(u->regs + MU_BAUD, (clock_hz + 4 * UART_BAUD) / (8 * UART_BAUD) - 1);
-	write32(u->regs + MU_CNTL, CNTL_RX_TX);
+		write32(regs + MU_BAUD, (clock_hz + 4 * UART_BAUD) / (8 * UART_BAUD) - 1);
+	write32(regs + MU_CNTL, CNTL_RX_TX);
 	return 0;
 }
 
@@ -122,7 +132,7 @@ DRIVER(mini_uart) = {
     .name = "mini-uart",
     .compatible = "brcm,bcm2835-aux-uart\0",
     .stage = DRV_CONSOLE,
-    .state_bytes = sizeof(struct uart),
+    .state_bytes = sizeof(struct mini_uart),
     .reg_bytes = MU_BYTES,
     .probe = mini_uart_probe,
 };

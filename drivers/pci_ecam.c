@@ -46,26 +46,27 @@ static struct pci_bridge bridge; /* the first; its functions keep it */
 
 static int cells(dt_node node, unsigned int index, unsigned int count, uint64_t *value)
 {
-	uint32_t cell;
-	int error = 0;
-
 	*value = 0;
-	for (unsigned int i = 0; i < count && !error; i++) {
-		error = dt_u32(node, "ranges", index + i, &cell);
-		*value = *value << 32 | cell;
+	for (unsigned int i = 0; i < count; i++) {
+		int64_t cell = dt_u32(node, "ranges", index + i);
+
+		if (cell < 0)
+			return (int)cell;
+		*value = *value << 32 | (uint64_t)cell;
 	}
-	return error;
+	return 0;
 }
 
 /* -ENOENT: it has none. The bridge must be a child of the root, where CPU addresses are. */
 static int find_window(dt_node node, struct pci_bridge *b)
 {
-	uint32_t hi, cpu_cells = 2;
+	int64_t hi, cpu_cells = dt_u32(0, "#address-cells", 0);
 
-	dt_u32(0, "#address-cells", 0, &cpu_cells);
+	if (cpu_cells < 0)
+		cpu_cells = 2;
 	if (dt_parent(node) != 0 || cpu_cells < 1 || cpu_cells > 2)
 		return -EINVAL;
-	for (unsigned int at = 0; !dt_u32(node, "ranges", at, &hi);
+	for (unsigned int at = 0; (hi = dt_u32(node, "ranges", at)) >= 0;
 	     at += RANGES_BUS_CELLS + cpu_cells + RANGES_SIZE_CELLS) {
 		if (RANGES_SPACE(hi) != RANGES_MEMORY32)
 			continue;
@@ -136,12 +137,11 @@ static int ecam_probe(const struct device *dev)
 		return error;
 	for (unsigned int device = 0; device < DEVICES; device++) {
 		struct pci_function f = {dev->regs + device * FUNCTIONS * FUNCTION_BYTES, &bridge};
-		uint32_t id;
+		int64_t id = io_probe_read32(f.config + PCI_ID);
 
-		error = io_probe_read32(f.config + PCI_ID, &id);
-		if (error)
-			return error;
-		probe_function(&f, id);
+		if (id < 0)
+			return (int)id;
+		probe_function(&f, (uint32_t)id);
 	}
 	return 0;
 }

@@ -8,8 +8,6 @@
  * (drivers/net/phy/broadcom.c) do.
  */
 #include <errno.h>
-#include <stddef.h>
-#include <pith/compiler.h>
 #include "phy.h"
 
 /* Registers: 802.3, table 22-6. */
@@ -41,7 +39,7 @@
 #define ESR            15
 #define ESR_1000_FULL  0x2000
 
-/* Ability bits of BMSR, from AN_10 on in another order. */
+/* Ability bits of BMSR. */
 #define BMSR_10       0x0800
 #define BMSR_10_FULL  0x1000
 #define BMSR_100      0x2000
@@ -49,37 +47,43 @@
 
 #define ADDRESSES 32
 
-/* What a model needs beyond clause 22. */
-struct phy_model {
-	uint32_t id, id_mask;
-	int (*set_delays)(struct phy *phy, bool rx_delay, bool tx_delay);
-	/* Speed and duplex as they are, which need not be the best that both offer. 0 or negative. */
-	int (*read_mode)(struct phy *phy);
-};
+/*
+ * Registers. After an error there is no other access, all reads as 0, and nothing is written: it is
+ * looked for at the end.
+ */
+static int transfer(struct phy *phy, unsigned int reg, int value)
+{
+	int r = phy->error ? 0 : phy->bus->transfer(phy->bus, phy->address, reg, value);
+
+	if (r >= 0)
+		return r;
+	phy->error = r;
+	return 0;
+}
 
 static int get(struct phy *phy, unsigned int reg)
 {
-	return phy->bus->read(phy->bus, phy->address, reg);
+	return transfer(phy, reg, MDIO_BUS_READ);
 }
 
-static int put(struct phy *phy, unsigned int reg, int value)
+static void put(struct phy *phy, unsigned int reg, int value)
 {
-	return phy->bus->write(phy->bus, phy->address, reg, (uint16_t)value);
+	transfer(phy, reg, value);
 }
 
-/* Write unless it holds value already. Returns 1 if it was written. */
-static int change(struct phy *phy, unsigned int reg, int value)
+/* Write unless it holds value already. Returns whether it was written. */
+static bool change(struct phy *phy, unsigned int reg, int value)
 {
-	int r = get(phy, reg);
-
-	if (r < 0 || r == value)
-		return MIN(r, 0);
-	r = put(phy, reg, value);
-	return r < 0 ? r : 1;
+	if (get(phy, reg) == value)
+		return false;
+	put(phy, reg, value);
+	return true;
 }
 
 /* --- BCM54210E, BCM54213PE --------------------------------------------------------------------- */
 
+#define BCM54210_ID        0x600d84a0u
+#define BCM54210_MASK      0xfffffff0u
 #define BCM_AUXCTL         0x18   /* a window on several registers, */
 #define BCM_AUXCTL_MISC    0x7007 /* of which this one is to be read: number at 14:12 and 2:0 */
 #define BCM_MISC_RX_DELAY  0x0100
@@ -93,58 +97,38 @@ static int change(struct phy *phy, unsigned int reg, int value)
 #define BCM_SHADOW_DATA    0x03ff
 #define BCM_CLOCK_TX_DELAY 0x0200
 
-/* Read, through a window that has been turned to it. */
-static int get_windowed(struct phy *phy, unsigned int window, int number)
+static void bcm54210_set_delays(struct phy *phy, bool tx_delay)
 {
-	int r = put(phy, window, number);
+	int misc, clock;
 
-	return r < 0 ? r : get(phy, window);
-}
-
-static int bcm54210_set_delays(struct phy *phy, bool rx_delay, bool tx_delay)
-{
-	int r = get_windowed(phy, BCM_AUXCTL, BCM_AUXCTL_MISC);
-
-	if (r < 0)
-		return r;
-	r = rx_delay ? r | BCM_MISC_RX_DELAY : r & ~BCM_MISC_RX_DELAY;
-	r = put(phy, BCM_AUXCTL, r | BCM_MISC_WRITE | BCM_MISC_NUMBER);
-	if (r < 0)
-		return r;
-	r = get_windowed(phy, BCM_SHADOW, BCM_SHADOW_CLOCK);
-	if (r < 0)
-		return r;
-	r = tx_delay ? r | BCM_CLOCK_TX_DELAY : r & ~BCM_CLOCK_TX_DELAY;
-	return put(phy, BCM_SHADOW, BCM_SHADOW_WRITE | BCM_SHADOW_CLOCK | (r & BCM_SHADOW_DATA));
+	put(phy, BCM_AUXCTL, BCM_AUXCTL_MISC);
+	misc = get(phy, BCM_AUXCTL);
+	put(phy, BCM_AUXCTL, misc | BCM_MISC_RX_DELAY | BCM_MISC_WRITE | BCM_MISC_NUMBER);
+	put(phy, BCM_SHADOW, BCM_SHADOW_CLOCK);
+	clock = get(phy, BCM_SHADOW) & BCM_SHADOW_DATA & ~BCM_CLOCK_TX_DELAY;
+	put(phy, BCM_SHADOW,
+	    BCM_SHADOW_WRITE | BCM_SHADOW_CLOCK | clock | (tx_delay ? BCM_CLOCK_TX_DELAY : 0));
 }
 
 /* These go below what both sides offer when the cable has two pairs only. */
-static int bcm54210_read_mode(struct phy *phy)
+static void bcm54210_read_mode(struct phy *phy)
 {
 	static const uint16_t speeds[8] = {0, 10, 10, 100, 0, 100, 1000, 1000};
-	int r = get(phy, BCM_AUXSTAT), mode;
+	int mode = get(phy, BCM_AUXSTAT) >> BCM_AUXSTAT_MODE & 7;
 
-	if (r < 0)
-		return r;
-	mode = r >> BCM_AUXSTAT_MODE & 7;
 	phy->speed_mbps = speeds[mode];
 	phy->full_duplex = mode == 2 || mode == 5 || mode == 7;
-	return 0;
 }
-
-static const struct phy_model models[] = {
-    {0x600d84a0, 0xfffffff0, bcm54210_set_delays, bcm54210_read_mode},
-};
 
 /* --- Any --------------------------------------------------------------------------------------- */
 
 static int read_id(struct phy *phy)
 {
-	int high = get(phy, PHYID1), low = high < 0 ? high : get(phy, PHYID2);
-
-	if (low < 0)
-		return low;
-	phy->id = (uint32_t)high << 16 | (uint32_t)low;
+	phy->error = 0;
+	phy->id = (uint32_t)get(phy, PHYID1) << 16;
+	phy->id |= (uint32_t)get(phy, PHYID2);
+	if (phy->error)
+		return phy->error;
 	/* Where nobody drives the line, a pull-up reads as ones: 22.2.4.5. */
 	return phy->id == 0 || phy->id == UINT32_MAX ? -EIO : 0;
 }
@@ -163,116 +147,93 @@ static int search(struct phy *phy)
 
 int phy_find(struct phy *phy, struct mdio_bus *bus, dt_node mac)
 {
-	uint32_t handle, address;
+	int64_t handle = dt_u32(mac, "phy-handle", 0), address;
 	int r;
 
 	*phy = (struct phy){.bus = bus};
-	if (dt_u32(mac, "phy-handle", 0, &handle) < 0) {
+	if (handle < 0) {
 		r = search(phy);
 	} else {
-		if (dt_u32(dt_by_phandle(handle), "reg", 0, &address) < 0 || address >= ADDRESSES)
+		address = dt_u32(dt_by_phandle((uint32_t)handle), "reg", 0);
+		if (address < 0 || address >= ADDRESSES)
 			return -EINVAL;
-		phy->address = address;
+		phy->address = (unsigned int)address;
 		r = read_id(phy);
 	}
-	for (unsigned int i = 0; i < ARRAY_LEN(models); i++) {
-		if ((phy->id & models[i].id_mask) == models[i].id)
-			phy->model = &models[i];
-	}
+	phy->bcm54210 = (phy->id & BCM54210_MASK) == BCM54210_ID;
 	return r;
 }
 
-/* Offer what the PHY can. Returns 1 if that is news to it. */
-static int advertise(struct phy *phy)
+/* Offer what the PHY can. Returns whether that is news to it. */
+static bool advertise(struct phy *phy)
 {
-	int status = get(phy, BMSR), extended = 0, r, changed;
+	int status = get(phy, BMSR), extended = status & BMSR_EXTENDED;
+	bool changed;
 
-	if (status >= 0 && (status & BMSR_EXTENDED))
-		extended = get(phy, ESR);
-	if (status < 0 || extended < 0)
-		return MIN(status, extended);
+	phy->gigabit = extended && (get(phy, ESR) & ESR_1000_FULL);
 	changed =
 	    change(phy, ANAR,
 	           AN_8023 | AN_PAUSE | (status & BMSR_10 ? AN_10 : 0) |
 	               (status & BMSR_10_FULL ? AN_10_FULL : 0) | (status & BMSR_100 ? AN_100 : 0) |
 	               (status & BMSR_100_FULL ? AN_100_FULL : 0));
-	phy->gigabit = extended & ESR_1000_FULL;
-	if (changed < 0 || !(status & BMSR_EXTENDED))
-		return changed;
-	r = change(phy, GBCR, phy->gigabit ? GBCR_FULL : 0);
-	return r < 0 ? r : changed | r;
+	return (extended && change(phy, GBCR, phy->gigabit ? GBCR_FULL : 0)) || changed;
 }
 
-int phy_start(struct phy *phy, bool rx_delay, bool tx_delay)
+int phy_start(struct phy *phy, bool tx_delay)
 {
-	int r = phy->model ? phy->model->set_delays(phy, rx_delay, tx_delay) : 0;
-	int control = r < 0 ? r : get(phy, BMCR), news;
+	int control;
 
-	if (control < 0)
-		return control;
-	news = advertise(phy);
-	if (news < 0)
-		return news;
-	if (news == 0 && (control & BMCR_ANENABLE) && !(control & (BMCR_POWERDOWN | BMCR_ISOLATE)))
-		return 0;
-	return put(phy, BMCR, BMCR_ANENABLE | BMCR_ANRESTART);
-}
-
-/* Did both sides offer 1000 Mbit/s, and agree on a master? 1, 0 or negative. */
-static int gigabit_agreed(struct phy *phy)
-{
-	int partner = phy->gigabit ? get(phy, GBSR) : 0;
-
-	if (partner < 0)
-		return partner;
-	return (partner & GBSR_FULL) && !(partner & GBSR_FAULT);
+	phy->error = 0;
+	if (phy->bcm54210)
+		bcm54210_set_delays(phy, tx_delay);
+	control = get(phy, BMCR) & (BMCR_ANENABLE | BMCR_POWERDOWN | BMCR_ISOLATE);
+	if (advertise(phy) || control != BMCR_ANENABLE)
+		put(phy, BMCR, BMCR_ANENABLE | BMCR_ANRESTART);
+	return phy->error;
 }
 
 /* The best that both sides offer: 28B.3. Of 1000 Mbit/s only what we offer, full duplex. */
-static int best_common(struct phy *phy, int common)
+static void best_common(struct phy *phy, int common)
 {
-	int gigabit = gigabit_agreed(phy);
+	bool gigabit = phy->gigabit && (get(phy, GBSR) & (GBSR_FULL | GBSR_FAULT)) == GBSR_FULL;
 
-	phy->speed_mbps = gigabit > 0                       ? 1000
+	phy->speed_mbps = gigabit                           ? 1000
 	                  : common & (AN_100 | AN_100_FULL) ? 100
 	                  : common & (AN_10 | AN_10_FULL)   ? 10
 	                                                    : 0;
-	phy->full_duplex = gigabit > 0 || (common & AN_100_FULL) ||
-	                   (phy->speed_mbps == 10 && (common & AN_10_FULL));
-	return MIN(gigabit, 0);
+	phy->full_duplex =
+	    gigabit || (common & AN_100_FULL) || (phy->speed_mbps == 10 && (common & AN_10_FULL));
 }
 
-static int read_mode(struct phy *phy)
+static void read_mode(struct phy *phy)
 {
-	int ours = get(phy, ANAR), theirs = ours < 0 ? ours : get(phy, ANLPAR), r;
+	int common = get(phy, ANAR);
 
-	if (theirs < 0)
-		return theirs;
-	r = phy->model ? phy->model->read_mode(phy) : best_common(phy, ours & theirs);
-	if (r < 0)
-		return r;
-	phy->pause = phy->full_duplex && (ours & theirs & AN_PAUSE);
-	return 0;
+	common &= get(phy, ANLPAR);
+	if (phy->bcm54210)
+		bcm54210_read_mode(phy);
+	else
+		best_common(phy, common);
+	phy->pause = phy->full_duplex && (common & AN_PAUSE);
 }
 
 int phy_poll(struct phy *phy)
 {
-	int status = get(phy, BMSR);
+	int status;
 	bool up;
 
+	phy->error = 0;
+	status = get(phy, BMSR);
 	/* A loss that we know of hides what is now. */
-	if (status >= 0 && !(status & BMSR_LINK) && !phy->link_up)
+	if (!(status & BMSR_LINK) && !phy->link_up)
 		status = get(phy, BMSR);
-	if (status < 0)
-		return status;
 	up = (status & BMSR_LINK) && (status & BMSR_ANDONE);
 	if (up && !phy->link_up) {
-		int r = read_mode(phy);
-
-		if (r < 0)
-			return r;
+		read_mode(phy);
 		up = phy->speed_mbps != 0;
 	}
+	if (phy->error)
+		return phy->error;
 	if (up == phy->link_up)
 		return 0;
 	phy->link_up = up;

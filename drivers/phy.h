@@ -2,8 +2,8 @@
 /*
  * Ethernet PHYs behind an MDIO bus: set up, autonegotiation, what came of it. Private to drivers/.
  *
- * Any PHY with the registers of clause 22 works as its straps left it; those in phy.c's table also
- * have their RGMII delays set. A link that is up and as we want it is left alone.
+ * Any PHY with the registers of clause 22 works as its straps left it; those of the BCM54210 family
+ * also have their RGMII delays set. A link that is up and as we want it is left alone.
  *
  * None of this has a lock: the MAC's driver serializes.
  *
@@ -17,18 +17,21 @@
 #include <pith/dt.h>
 
 struct mdio_bus {
-	/* A register, 0 to 0xffff; -EIO nobody answered; -ETIMEDOUT the bus is stuck. */
-	int (*read)(struct mdio_bus *bus, unsigned int address, unsigned int reg);
-	/* 0 or -ETIMEDOUT. */
-	int (*write)(struct mdio_bus *bus, unsigned int address, unsigned int reg, uint16_t value);
+	/*
+	 * Write value, 0 to 0xffff, to a register, or read it.
+	 * Returns 0, or what was read; -EIO nobody answered; -ETIMEDOUT the bus is stuck
+	 */
+	int (*transfer)(struct mdio_bus *bus, unsigned int address, unsigned int reg, int value);
 };
+#define MDIO_BUS_READ (-1) /* instead of a value */
 
 struct phy {
 	struct mdio_bus *bus;
 	unsigned int address;
 	uint32_t id;
-	const struct phy_model *model; /* NULL: nothing special is known */
-	bool gigabit;                  /* it can do 1000 Mbit/s */
+	int error;     /* the first since phy.c was called */
+	bool bcm54210; /* one of that family */
+	bool gigabit;  /* it can do 1000 Mbit/s */
 	/* What phy_poll found. */
 	bool link_up;
 	bool full_duplex, pause; /* valid while the link is up, as is: */
@@ -44,10 +47,10 @@ int phy_find(struct phy *phy, struct mdio_bus *bus, dt_node mac);
 /*
  * Wake it up and have it negotiate all that it can, but half duplex at 1000 Mbit/s.
  *
- * rx_delay, tx_delay  whether the PHY shifts the RGMII clocks
- * Returns  0, -EIO, -ETIMEDOUT
+ * tx_delay  whether the PHY shifts RGMII's transmit clock, as it does the receive clock
+ * Returns   0, -EIO, -ETIMEDOUT
  */
-int phy_start(struct phy *phy, bool rx_delay, bool tx_delay);
+int phy_start(struct phy *phy, bool tx_delay);
 
 /*
  * Look at the link. A short loss since the last look counts as down until the next.

@@ -612,7 +612,9 @@ static bool has(dt_node node, const char *property)
 static int find_out(struct sdhci *h)
 {
 	dt_node node = h->sd.node;
-	uint32_t caps = reg_read(h, CAPABILITIES), width;
+	uint32_t caps = reg_read(h, CAPABILITIES);
+	int64_t width = dt_u32(node, "bus-width", 0);
+	int64_t clock_max_hz = dt_u32(node, "max-frequency", 0);
 
 	h->early = dt_compatible(node, "brcm,bcm2835-sdhci");
 	h->version = reg_read(h, VERSION) >> 16 & 0xff;
@@ -629,9 +631,8 @@ static int find_out(struct sdhci *h)
 		return -ENOTSUP;
 	}
 	h->sd.high_speed = (caps & CAP_HIGH_SPEED) != 0;
-	h->sd.wide = dt_u32(node, "bus-width", 0, &width) != 0 || width >= 4;
-	if (dt_u32(node, "max-frequency", 0, &h->sd.clock_max_hz) != 0 || !h->sd.clock_max_hz)
-		h->sd.clock_max_hz = UINT32_MAX;
+	h->sd.wide = width < 0 || width >= 4;
+	h->sd.clock_max_hz = clock_max_hz > 0 ? (uint32_t)clock_max_hz : UINT32_MAX;
 	return caps & CAP_ADMA2 ? set_up_dma(h) : 0;
 }
 

@@ -53,31 +53,34 @@ static void timer_irq(void *arg)
 	timer_interrupt();
 }
 
-/* Firmware writes CNTFRQ_EL0; the tree has a frequency only where firmware forgot (binding). */
-static int timer_frequency(dt_node node, uint64_t *freq_hz)
+static bool is_usable(uint64_t freq_hz)
 {
-	uint32_t in_tree;
+	return freq_hz >= TICKS_MIN_HZ && freq_hz <= TICKS_MAX_HZ;
+}
 
-	*freq_hz = sysreg_read(cntfrq_el0) & 0xffffffff;
-	if (*freq_hz >= TICKS_MIN_HZ && *freq_hz <= TICKS_MAX_HZ)
-		return 0;
-	if (!dt_u32(node, "clock-frequency", 0, &in_tree) && in_tree >= TICKS_MIN_HZ &&
-	    in_tree <= TICKS_MAX_HZ) {
-		*freq_hz = in_tree;
-		return 0;
-	}
-	klog("timer: neither CNTFRQ_EL0 (%u Hz) nor clock-frequency is usable", (unsigned)*freq_hz);
-	return -EINVAL;
+/* Firmware writes CNTFRQ_EL0; the tree has a frequency only where firmware forgot (binding). 0: none. */
+static uint32_t timer_frequency(dt_node node)
+{
+	uint32_t freq_hz = (uint32_t)sysreg_read(cntfrq_el0);
+	int64_t in_tree;
+
+	if (is_usable(freq_hz))
+		return freq_hz;
+	in_tree = dt_u32(node, "clock-frequency", 0);
+	if (in_tree >= 0 && is_usable((uint64_t)in_tree))
+		return (uint32_t)in_tree;
+	klog("timer: neither CNTFRQ_EL0 (%u Hz) nor clock-frequency is usable", freq_hz);
+	return 0;
 }
 
 static int timer_probe(const struct device *dev)
 {
 	int index = dt_string_index(dev->node, "interrupt-names", "virt");
-	uint64_t freq_hz;
-	int error = timer_frequency(dev->node, &freq_hz);
+	uint32_t freq_hz = timer_frequency(dev->node);
+	int error;
 
-	if (error)
-		return error;
+	if (freq_hz == 0)
+		return -EINVAL;
 	scale = tick_scale(freq_hz);
 	timer_arm_hardware(TIME_FOREVER); /* whatever ran before us */
 	error = irq_attach(dev->node, index < 0 ? IRQ_VIRTUAL : index, timer_irq, NULL);

@@ -22,13 +22,13 @@ int device_map(dt_node node, unsigned int index, size_t bytes, uint8_t **regs)
 int device_probe(const struct driver *driver, dt_node node)
 {
 	struct device dev = {.node = node};
-	uint32_t ignored;
 	int error = 0;
 
 	if (driver->reg_bytes)
 		error = device_map(node, 0, driver->reg_bytes, &dev.regs);
-	if (!error && driver->first_read)
-		error = io_probe_read32(dev.regs + driver->first_read - FIRST_READ(0), &ignored);
+	if (!error && driver->first_read &&
+	    io_probe_read32(dev.regs + driver->first_read - FIRST_READ(0)) < 0)
+		error = -ENXIO;
 	if (error)
 		return error;
 	if (driver->state_bytes) {

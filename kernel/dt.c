@@ -658,7 +658,7 @@ const void *dt_prop(dt_node n, const char *name, size_t *bytes)
 	return v.cells;
 }
 
-int dt_u32(dt_node n, const char *name, unsigned int index, uint32_t *value)
+int64_t dt_u32(dt_node n, const char *name, unsigned int index)
 {
 	struct value v = value_of(n, name);
 
@@ -666,8 +666,7 @@ int dt_u32(dt_node n, const char *name, unsigned int index, uint32_t *value)
 		return -ENOENT;
 	if (index >= v.bytes / 4)
 		return -EINVAL;
-	*value = be32(v.cells + index);
-	return 0;
+	return be32(v.cells + index);
 }
 
 int dt_u64(dt_node n, const char *name, uint64_t *value)

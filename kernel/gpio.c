@@ -34,14 +34,16 @@ int gpio_find(const char *name, struct gpio *g)
 /* Every controller of ours takes two cells, line and flags, as nearly all do. */
 int gpio_of(dt_node node, const char *property, unsigned int index, struct gpio *g)
 {
-	uint32_t cells[3], cell_count;
+	int64_t cells[3];
 	dt_node controller;
 
-	for (unsigned int i = 0; i < 3; i++)
-		if (dt_u32(node, property, index * 3 + i, &cells[i]))
+	for (unsigned int i = 0; i < 3; i++) {
+		cells[i] = dt_u32(node, property, index * 3 + i);
+		if (cells[i] < 0)
 			return i ? -EINVAL : -ENOENT;
-	controller = dt_by_phandle(cells[0]);
-	if (dt_u32(controller, "#gpio-cells", 0, &cell_count) || cell_count != 2)
+	}
+	controller = dt_by_phandle((uint32_t)cells[0]);
+	if (dt_u32(controller, "#gpio-cells", 0) != 2)
 		return -EINVAL;
 	for (struct gpio_chip *c = chips; c; c = c->next) {
 		if (c->node != controller)

@@ -19,48 +19,50 @@ void pin_controller_register(struct pin_controller *p)
 	pin_controllers = p;
 }
 
-/* The index-th entry of `clocks`: its provider, and its cell (0 for one that takes none). */
-static dt_node clock_entry(dt_node node, unsigned int index, uint32_t *id)
-{
-	uint32_t phandle, cells;
-	dt_node provider;
+/* An entry of `clocks`. */
+struct clock {
+	dt_node provider; /* DT_NONE: there is no such entry */
+	uint32_t id;      /* its cell; 0 for one that takes none */
+};
 
-	for (unsigned int at = 0;; at += 1 + cells) {
-		if (dt_u32(node, "clocks", at, &phandle))
-			return DT_NONE;
-		provider = dt_by_phandle(phandle);
-		if (dt_u32(provider, "#clock-cells", 0, &cells) || cells > 1)
-			return DT_NONE;
-		if (index-- > 0)
-			continue;
-		*id = 0;
-		if (cells && dt_u32(node, "clocks", at + 1, id))
-			return DT_NONE;
-		return provider;
+static struct clock clock_entry(dt_node node, unsigned int index)
+{
+	for (unsigned int at = 0;;) {
+		int64_t phandle = dt_u32(node, "clocks", at++), id = 0;
+		dt_node provider = phandle < 0 ? DT_NONE : dt_by_phandle((uint32_t)phandle);
+		int64_t cells = dt_u32(provider, "#clock-cells", 0);
+
+		if (cells < 0 || cells > 1)
+			break;
+		if (cells)
+			id = dt_u32(node, "clocks", at++);
+		if (id < 0)
+			break;
+		if (index-- == 0)
+			return (struct clock){provider, (uint32_t)id};
 	}
+	return (struct clock){DT_NONE, 0};
 }
 
 uint32_t clock_rate_hz(dt_node node, unsigned int index)
 {
-	uint32_t id, freq_hz;
-	dt_node provider = clock_entry(node, index, &id);
+	struct clock clock = clock_entry(node, index);
+	int64_t fixed_hz = dt_u32(clock.provider, "clock-frequency", 0);
 
-	if (provider == DT_NONE)
-		return 0;
-	if (dt_compatible(provider, "fixed-clock"))
-		return dt_u32(provider, "clock-frequency", 0, &freq_hz) ? 0 : freq_hz;
+	if (dt_compatible(clock.provider, "fixed-clock"))
+		return fixed_hz < 0 ? 0 : (uint32_t)fixed_hz;
 	for (struct clock_provider *p = clock_providers; p; p = p->next)
-		if (p->node == provider)
-			return p->rate_hz(id);
+		if (p->node == clock.provider)
+			return p->rate_hz(clock.id);
 	return 0;
 }
 
 int pins_default(dt_node node)
 {
-	uint32_t phandle;
+	int64_t phandle;
 
-	for (unsigned int i = 0; !dt_u32(node, "pinctrl-0", i, &phandle); i++) {
-		dt_node state = dt_by_phandle(phandle), controller = dt_parent(state);
+	for (unsigned int i = 0; (phandle = dt_u32(node, "pinctrl-0", i)) >= 0; i++) {
+		dt_node state = dt_by_phandle((uint32_t)phandle), controller = dt_parent(state);
 		struct pin_controller *p = pin_controllers;
 		int error;
 

@@ -385,12 +385,9 @@ uint64_t model_read(const volatile void *addr, unsigned int bytes)
 	return REG(offset);
 }
 
-int io_probe_read32(const volatile void *r, uint32_t *value)
+int64_t io_probe_read32(const volatile void *r)
 {
-	if (model.absent)
-		return -ENXIO;
-	*value = read32(r);
-	return 0;
+	return model.absent ? -ENXIO : (int64_t)read32(r);
 }
 
 uint32_t model_peek(unsigned int offset)

@@ -58,12 +58,9 @@ void *io_map(uint64_t address, size_t bytes)
 }
 
 static bool model_absent; /* nobody answers */
-int io_probe_read32(const volatile void *reg, uint32_t *value)
+int64_t io_probe_read32(const volatile void *reg)
 {
-	if (model_absent)
-		return -ENXIO;
-	*value = read32(reg);
-	return 0;
+	return model_absent ? -ENXIO : (int64_t)read32(reg);
 }
 
 /* Time passes by being looked at. */

@@ -197,7 +197,6 @@ static void a_path_is_cut_to_the_buffer_and_always_terminated(void **state)
 static void a_node_that_does_not_exist_has_nothing(void **state)
 {
 	uint64_t a, b;
-	uint32_t v;
 	size_t bytes;
 	struct dt_irq irq;
 	struct dt_dma_window w;
@@ -214,7 +213,7 @@ static void a_node_that_does_not_exist_has_nothing(void **state)
 		assert_string_equal(dt_name(n), "");
 		assert_null(dt_prop(n, "compatible", &bytes));
 		assert_null(dt_compatible_strings(n, &bytes));
-		assert_int_equal(dt_u32(n, "reg", 0, &v), -ENOENT);
+		assert_int_equal(dt_u32(n, "reg", 0), -ENOENT);
 		assert_int_equal(dt_u64(n, "reg", &a), -ENOENT);
 		assert_null(dt_string(n, "compatible", 0));
 		assert_false(dt_compatible(n, "zoo"));
@@ -278,20 +277,18 @@ static void compatible_means_any_of_its_strings_whole(void **state)
 
 static void properties_are_read_as_cells_and_strings_but_never_past_their_end(void **state)
 {
-	uint32_t v32;
 	uint64_t v64;
 	size_t bytes;
 
 	(void)state;
 	load("/dts-v1/; / { cells = <1 0xfffffffe>; one = <0x80000000>; odd = [01 02 03]; empty;"
 	     "words = \"a\", \"\", \"bcd\"; open = \"ab\", [63]; abc = <3>; ab = <2>; };");
-	assert_int_equal(dt_u32(0, "cells", 1, &v32), 0);
-	assert_int_equal(v32, 0xfffffffe);
-	assert_int_equal(dt_u32(0, "cells", 2, &v32), -EINVAL);
-	assert_int_equal(dt_u32(0, "cells", UINT32_MAX, &v32), -EINVAL);
-	assert_int_equal(dt_u32(0, "odd", 0, &v32), -EINVAL);
-	assert_int_equal(dt_u32(0, "empty", 0, &v32), -EINVAL);
-	assert_int_equal(dt_u32(0, "none", 0, &v32), -ENOENT);
+	assert_int_equal(dt_u32(0, "cells", 1), 0xfffffffe);
+	assert_int_equal(dt_u32(0, "cells", 2), -EINVAL);
+	assert_int_equal(dt_u32(0, "cells", UINT32_MAX), -EINVAL);
+	assert_int_equal(dt_u32(0, "odd", 0), -EINVAL);
+	assert_int_equal(dt_u32(0, "empty", 0), -EINVAL);
+	assert_int_equal(dt_u32(0, "none", 0), -ENOENT);
 	assert_int_equal(dt_u64(0, "cells", &v64), 0);
 	assert_int_equal(v64, 0x1fffffffe);
 	assert_int_equal(dt_u64(0, "one", &v64), 0);
@@ -307,8 +304,7 @@ static void properties_are_read_as_cells_and_strings_but_never_past_their_end(vo
 	assert_null(dt_string(0, "empty", 0));
 	assert_null(dt_string(0, "none", 0));
 	/* Whole names; an empty property is there, with 0 bytes. */
-	assert_int_equal(dt_u32(0, "ab", 0, &v32), 0);
-	assert_int_equal(v32, 2);
+	assert_int_equal(dt_u32(0, "ab", 0), 2);
 	assert_null(dt_prop(0, "a", &bytes));
 	assert_non_null(dt_prop(0, "empty", &bytes));
 	assert_int_equal(bytes, 0);
@@ -351,7 +347,6 @@ static void of_two_with_one_name_the_first_counts(void **state)
 
 static void wiping_leaves_zeros_and_the_rest_of_the_tree(void **state)
 {
-	uint32_t v;
 	size_t bytes;
 
 	(void)state;
@@ -360,10 +355,8 @@ static void wiping_leaves_zeros_and_the_rest_of_the_tree(void **state)
 	dt_wipe(0, "none");
 	assert_memory_equal(dt_prop(0, "seed", &bytes), "\0\0\0\0\0", 5);
 	assert_int_equal(bytes, 5);
-	assert_int_equal(dt_u32(0, "a", 0, &v), 0);
-	assert_int_equal(v, 1);
-	assert_int_equal(dt_u32(0, "b", 0, &v), 0);
-	assert_int_equal(v, 2);
+	assert_int_equal(dt_u32(0, "a", 0), 1);
+	assert_int_equal(dt_u32(0, "b", 0), 2);
 }
 
 /* ---- Addresses ---- */

@@ -69,8 +69,9 @@ char *dt_path(dt_node n, char *buf, size_t buf_bytes);
 
 /* A property's bytes, or NULL; *bytes is set if it is there. */
 const void *dt_prop(dt_node n, const char *name, size_t *bytes);
-/* The property as cells in host order. Returns 0; -ENOENT; -EINVAL too short. */
-int dt_u32(dt_node n, const char *name, unsigned int index, uint32_t *value);
+/* The property's index-th cell in host order; -ENOENT; -EINVAL too short. */
+int64_t dt_u32(dt_node n, const char *name, unsigned int index);
+/* The property as one number. Returns 0; -ENOENT; -EINVAL */
 int dt_u64(dt_node n, const char *name, uint64_t *value); /* 4 or 8 bytes long */
 /* The index-th string of a string list; NULL when there is none. */
 const char *dt_string(dt_node n, const char *name, unsigned int index);

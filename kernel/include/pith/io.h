@@ -21,11 +21,11 @@ void *io_map(uint64_t pa, size_t bytes);
  * Read a register of a device that may not be there: the first access of a probe. From a thread or
  * boot, not from an interrupt handler.
  *
- * Returns  0; -ENXIO: external abort, nobody answers at that address (where a bus answers for what is
+ * Returns  its value, or -ENXIO: external abort, nobody answers at that address (where a bus answers for what is
  *          absent, the value is what it says: often 0 or all ones)
  * Source   Arm ARM DDI 0487, D24.2.41 (ESR_EL1, ISS of a data abort, DFSC 0x10)
  */
-int io_probe_read32(const volatile void *reg, uint32_t *value);
+int64_t io_probe_read32(const volatile void *reg);
 
 /*
  * Wait, polling, until the bits of mask are as in value. One look more after the deadline: who was

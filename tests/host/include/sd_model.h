@@ -179,14 +179,13 @@ static uint32_t tree_clock_hz, bus_width;
 static uint64_t regs_bytes;
 static int probe_error, irq_error;
 
-int dt_u32(dt_node n, const char *name, unsigned int index, uint32_t *value)
+int64_t dt_u32(dt_node n, const char *name, unsigned int index)
 {
 	(void)n;
 	(void)index;
 	if (strcmp(name, "bus-width") != 0 || bus_width == 0)
 		return -ENOENT;
-	*value = bus_width;
-	return 0;
+	return bus_width;
 }
 
 int dt_reg(dt_node n, unsigned int index, uint64_t *pa, uint64_t *bytes)
@@ -234,11 +233,9 @@ void *io_map(uint64_t pa, size_t bytes)
 	return model_regs;
 }
 
-int io_probe_read32(const volatile void *reg, uint32_t *value)
+int64_t io_probe_read32(const volatile void *reg)
 {
-	if (!probe_error)
-		*value = read32(reg);
-	return probe_error;
+	return probe_error ? probe_error : (int64_t)read32(reg);
 }
 
 /* --- The card --- */

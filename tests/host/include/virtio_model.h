@@ -276,10 +276,9 @@ void *io_map(uint64_t pa, size_t bytes)
 	return (void *)(uintptr_t)pa;
 }
 
-int io_probe_read32(const volatile void *reg, uint32_t *value)
+int64_t io_probe_read32(const volatile void *reg)
 {
 	(void)reg;
-	(void)value;
 	fail();
 	return -ENXIO;
 }

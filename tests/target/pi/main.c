@@ -74,10 +74,10 @@ static void try_random(void)
 static void probe(const char *address)
 {
 	uint8_t *regs = io_map(strtoull(address, NULL, 16), 4);
-	uint32_t value = 0;
-	int error = regs ? io_probe_read32(regs, &value) : -EINVAL;
+	int64_t value = regs ? io_probe_read32(regs) : -EINVAL;
 
-	printf("probe %s: %d, 0x%" PRIx32 "\n", address, -error, value);
+	printf("probe %s: %d, 0x%" PRIx32 "\n", address, value < 0 ? (int)-value : 0,
+	       value < 0 ? 0 : (uint32_t)value);
 }
 
 int main(int argc, char **argv)

@@ -16,7 +16,7 @@ uint64_t model_read(const volatile void *addr, unsigned int bytes);
 void model_write(volatile void *addr, unsigned int bytes, uint64_t value);
 
 void *io_map(uint64_t pa, size_t bytes);
-int io_probe_read32(const volatile void *reg, uint32_t *value);
+int64_t io_probe_read32(const volatile void *reg);
 int io_wait32(const volatile void *reg, uint32_t mask, uint32_t value, uint64_t deadline_ns);
 
 static inline uint8_t read8(const volatile void *a)
