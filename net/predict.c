@@ -6,6 +6,19 @@
  * or while a loss is being made up for, is left to those.
  */
 #include "internal.h"
+#include "lwip/ip.h"
+#include "lwip/priv/tcp_priv.h"
+
+/* What lwIP's own way shares with this one (net/lwip.patch). */
+static void take_window(struct tcp_pcb *pcb, uint32_t seq, uint32_t window);
+static bool recover(struct tcp_pcb *pcb);
+static void take_ack(struct tcp_pcb *pcb);
+static bool tell(struct tcp_pcb *pcb);
+static void reset_sender(const struct tcp_pcb *pcb);
+static void tcp_parseopt(struct tcp_pcb *pcb);
+static void tcp_add_sack(struct tcp_pcb *pcb, uint32_t left, uint32_t right);
+static void clip_sacks(struct tcp_pcb *pcb, uint32_t from, uint32_t to);
+
 #include "core/tcp_in.c" /* for tcp_free_acked_segments() and others that are private to it */
 
 /* The rest of this file, lwIP's, is for handshakes and trouble: compiled for size. */
@@ -42,22 +55,25 @@ static inline bool is_expected(const struct tcp_pcb *pcb, const struct tcp_hdr *
 }
 
 /* RFC 9293, section 3.10.7.4: a segment that is not older than the one that told it last. */
-static inline void take_window(struct tcp_pcb *pcb, uint32_t window)
+static void take_window(struct tcp_pcb *pcb, uint32_t seq, uint32_t window)
 {
-	if (TCP_SEQ_LT(pcb->snd_wl1, pcb->rcv_nxt) || TCP_SEQ_LT(pcb->snd_wl2, ackno) ||
+	if (TCP_SEQ_LT(pcb->snd_wl1, seq) ||
+	    (pcb->snd_wl1 == seq && TCP_SEQ_LT(pcb->snd_wl2, ackno)) ||
 	    (pcb->snd_wl2 == ackno && window > pcb->snd_wnd)) {
 		pcb->snd_wnd = window;
 		pcb->snd_wnd_max = LWIP_MAX(pcb->snd_wnd_max, window);
-		pcb->snd_wl1 = pcb->rcv_nxt;
+		pcb->snd_wl1 = seq;
 		pcb->snd_wl2 = ackno;
 	}
 }
 
-/* RFC 3465: slow start, congestion avoidance. */
+/* RFC 3465: slow start, by one segment at a time after a timeout; congestion avoidance. */
 static inline void open_congestion_window(struct tcp_pcb *pcb, uint32_t acked)
 {
 	if (pcb->cwnd < pcb->ssthresh) {
-		TCP_WND_INC(pcb->cwnd, LWIP_MIN(acked, 2u * pcb->mss));
+		uint32_t most = (pcb->flags & TF_RTO ? 1u : 2u) * pcb->mss;
+
+		TCP_WND_INC(pcb->cwnd, LWIP_MIN(acked, most));
 		return;
 	}
 	TCP_WND_INC(pcb->bytes_acked, acked);
@@ -70,34 +86,46 @@ static inline void open_congestion_window(struct tcp_pcb *pcb, uint32_t acked)
 /* RFC 6298, as lwIP keeps it: the mean times 8, the deviation times 4. */
 static inline void measure_round_trip(struct tcp_pcb *pcb)
 {
-	int16_t off = (int16_t)(tcp_ticks - pcb->rttest - (uint32_t)(pcb->sa >> 3));
+	int off = (int)(tcp_ticks - pcb->rttest) - (pcb->sa >> 3);
 
 	pcb->sa += off;
-	pcb->sv += (int16_t)((off < 0 ? -off : off) - (pcb->sv >> 2));
+	pcb->sv += abs(off) - (pcb->sv >> 2);
 	pcb->rto = (int16_t)((pcb->sa >> 3) + pcb->sv);
 	pcb->rttest = 0;
 }
 
-static inline void take_ack(struct tcp_pcb *pcb)
+/* All that was sent before a timeout has been acknowledged, or is not to be sent again. */
+static bool is_resent(const struct tcp_pcb *pcb)
+{
+	const struct tcp_seg *first = pcb->unacked ? pcb->unacked : pcb->unsent;
+
+	return !first || TCP_SEQ_LEQ(pcb->rto_end, lwip_ntohl(first->tcphdr->seqno));
+}
+
+/* ackno is beyond what was acknowledged, and not beyond what was sent. */
+FAST static void take_ack(struct tcp_pcb *pcb)
 {
 	uint32_t acked = ackno - pcb->lastack;
 
-	if (!acked)
-		return;
-	pcb->nrtx = pcb->dupacks = 0;
+	pcb->nrtx = 0;
 	pcb->rto = (int16_t)((pcb->sa >> 3) + pcb->sv);
 	pcb->lastack = ackno;
-	open_congestion_window(pcb, acked);
+	if (!(pcb->flags & TF_INFR)) {
+		pcb->dupacks = 0;
+		open_congestion_window(pcb, acked);
+	}
 	pcb->unacked = tcp_free_acked_segments(pcb, pcb->unacked, "unacked", pcb->unsent);
 	if (pcb->unsent) /* sent once, and lost as it seemed */
 		pcb->unsent = tcp_free_acked_segments(pcb, pcb->unsent, "unsent", pcb->unacked);
-	if (!pcb->unsent)
-		pcb->unsent_oversize = 0;
 	if (pcb->unacked || pcb->unsent)
 		recv_acked += net_segment_acked(pcb, ackno);
+	if (!pcb->unsent)
+		pcb->unsent_oversize = 0;
 	pcb->rtime = pcb->unacked ? 0 : -1;
 	pcb->polltmr = 0;
 	pcb->snd_buf += recv_acked;
+	if ((pcb->flags & TF_RTO) && is_resent(pcb))
+		tcp_clear_flags(pcb, TF_RTO);
 	if (pcb->rttest && TCP_SEQ_LT(pcb->rtseq, ackno))
 		measure_round_trip(pcb);
 }
@@ -114,7 +142,12 @@ static inline void take_bytes(struct tcp_pcb *pcb, uint32_t length, bool end)
 	tcp_ack(pcb);
 }
 
-/* These return whether there still is a connection. */
+/* --- What the app is told: these return whether there still is a connection. ---------------------- */
+
+static inline __attribute__((always_inline)) bool is_closed(struct tcp_pcb *pcb)
+{
+	return (recv_flags & TF_CLOSED) && tcp_input_delayed_close(pcb);
+}
 
 static bool tell_sent(struct tcp_pcb *pcb)
 {
@@ -126,51 +159,72 @@ static bool tell_sent(struct tcp_pcb *pcb)
 		if (err == ERR_ABRT)
 			return false;
 	}
-	return !tcp_input_delayed_close(pcb);
+	return !is_closed(pcb);
 }
 
-/* p is the app's from now on. */
-static bool tell_received(struct tcp_pcb *pcb, struct pbuf *p)
+err_t net_tcp_receive(struct tcp_pcb *pcb, struct pbuf *p)
 {
+	if (pcb->recv)
+		return pcb->recv(pcb->callback_arg, pcb, p, ERR_OK);
+	return p ? tcp_recv_null(NULL, pcb, p, ERR_OK) : ERR_OK;
+}
+
+/* In pieces whose length fits into 16 bits: what came out of order before may make it longer. */
+static bool tell_received(struct tcp_pcb *pcb)
+{
+	struct pbuf *p;
 	err_t err;
 
-	if (pcb->flags & TF_RXCLOSED) { /* just now: what comes after is answered by a reset */
-		pbuf_free(p);
-		tcp_abort(pcb);
-		return false;
+	while ((p = recv_data) != NULL) {
+		LWIP_ASSERT("what was refused comes first", !pcb->refused_data);
+		if (pcb->flags & TF_RXCLOSED) { /* what comes after is answered by a reset */
+			tcp_abort(pcb);
+			return false;
+		}
+		recv_data = NULL;
+		if (p->next)
+			pbuf_split_64k(p, &recv_data);
+		err = net_tcp_receive(pcb, p);
+		if (err == ERR_ABRT)
+			return false;
+		if (err != ERR_OK) {
+			if (recv_data)
+				pbuf_cat(p, recv_data);
+			recv_data = NULL;
+			pcb->refused_data = p;
+		}
 	}
-	TCP_EVENT_RECV(pcb, p, ERR_OK, err);
-	if (err != ERR_OK && err != ERR_ABRT)
-		pcb->refused_data = p;
-	return err != ERR_ABRT;
+	return true;
+}
+
+err_t net_tcp_receive_end(struct tcp_pcb *pcb)
+{
+	if (pcb->rcv_wnd != TCP_WND_MAX(pcb)) /* nobody will confirm the FIN */
+		pcb->rcv_wnd++;
+	return net_tcp_receive(pcb, NULL);
 }
 
 static bool tell_end(struct tcp_pcb *pcb)
 {
-	err_t err;
-
+	if (!(recv_flags & TF_GOT_FIN))
+		return true;
 	if (pcb->refused_data) {
 		pcb->refused_data->flags |= PBUF_FLAG_TCP_FIN;
 		return true;
 	}
-	if (pcb->rcv_wnd != TCP_WND_MAX(pcb)) /* nobody will confirm the FIN */
-		pcb->rcv_wnd++;
-	TCP_EVENT_CLOSED(pcb, err);
-	return err != ERR_ABRT;
+	return net_tcp_receive_end(pcb) != ERR_ABRT;
 }
 
-static inline bool tell(struct tcp_pcb *pcb, struct pbuf *p, bool end)
+static bool tell(struct tcp_pcb *pcb)
 {
-	bool connected = tell_sent(pcb);
+	bool connected = tell_sent(pcb) && tell_received(pcb) && tell_end(pcb);
 
-	if (connected && p->tot_len)
-		connected = tell_received(pcb, p);
-	else
-		pbuf_free(p);
-	if (connected && end)
-		connected = tell_end(pcb);
+	if (recv_data) {
+		pbuf_free(recv_data);
+		recv_data = NULL;
+	}
 	tcp_input_pcb = NULL;
-	return connected && !tcp_input_delayed_close(pcb);
+	return connected && !is_closed(pcb);
 }
 
 FAST bool predicted_input(struct pbuf *p, struct netif *netif, const struct ip_hdr *ip)
@@ -193,21 +247,205 @@ FAST bool predicted_input(struct pbuf *p, struct netif *netif, const struct ip_h
 	TCP_STATS_INC(tcp.recv);
 	ackno = lwip_ntohl(tcp->ackno);
 	recv_acked = 0;
-	recv_flags = 0;
+	recv_flags = end ? TF_GOT_FIN : 0;
 	tcp_input_pcb = pcb;
 	pcb->keep_cnt_sent = pcb->persist_probe = 0;
 	if (!(pcb->flags & TF_RXCLOSED))
 		pcb->tmr = tcp_ticks;
-	take_window(pcb, SND_WND_SCALE(pcb, lwip_ntohs(tcp->wnd)));
-	take_ack(pcb);
+	take_window(pcb, pcb->rcv_nxt, SND_WND_SCALE(pcb, lwip_ntohs(tcp->wnd)));
+	if (ackno != pcb->lastack)
+		take_ack(pcb);
 	if (pcb->state == ESTABLISHED)
 		take_bytes(pcb, length, end);
 	else if (ackno == pcb->snd_nxt && !pcb->unsent)
-		recv_flags = TF_CLOSED;
+		recv_flags |= TF_CLOSED;
 	p->payload = (char *)p->payload + TCP_HLEN;
 	p->len -= TCP_HLEN;
 	p->tot_len -= TCP_HLEN;
-	if (tell(pcb, p, end) && (pcb->unsent || (pcb->flags & (TF_ACK_NOW | TF_NAGLEMEMERR))))
+	if (p->tot_len)
+		recv_data = p;
+	else
+		pbuf_free(p);
+	if (tell(pcb) && (pcb->unsent || (pcb->flags & (TF_ACK_NOW | TF_NAGLEMEMERR))))
 		tcp_output(pcb);
 	return true;
+}
+
+/* --- The same for lwIP's own way ------------------------------------------------------------------ */
+
+/* RFC 6582: of what was sent before fast recovery, some has been acknowledged; or all, which ends it. */
+static bool recover(struct tcp_pcb *pcb)
+{
+	uint32_t acked = ackno - pcb->lastack;
+
+	if (TCP_SEQ_LT(ackno, pcb->recover)) {
+		pcb->cwnd -= LWIP_MIN(acked, pcb->cwnd - pcb->mss);
+		if (acked >= pcb->mss)
+			TCP_WND_INC(pcb->cwnd, pcb->mss);
+		return true;
+	}
+	tcp_clear_flags(pcb, TF_INFR);
+	pcb->cwnd = pcb->ssthresh;
+	pcb->bytes_acked = 0;
+	return false;
+}
+
+static void scale_windows(struct tcp_pcb *pcb, uint8_t shift)
+{
+	if (pcb->flags & TF_WND_SCALE) /* the SYN came again */
+		return;
+	tcp_set_flags(pcb, TF_WND_SCALE);
+	pcb->snd_scale = LWIP_MIN(shift, 14);
+	pcb->rcv_scale = TCP_RCV_SCALE;
+	LWIP_ASSERT("window not at default value", pcb->rcv_wnd == TCPWND_MIN16(TCP_WND));
+	LWIP_ASSERT("window not at default value", pcb->rcv_ann_wnd == TCPWND_MIN16(TCP_WND));
+	pcb->rcv_wnd = pcb->rcv_ann_wnd = TCP_WND;
+}
+
+static bool is_well_formed(uint8_t kind, uint8_t bytes)
+{
+	if (tcp_optidx - 2 + bytes > tcphdr_optlen)
+		return false;
+	switch (kind) {
+	case LWIP_TCP_OPT_MSS:
+		return bytes == LWIP_TCP_OPT_LEN_MSS;
+	case LWIP_TCP_OPT_WS:
+		return bytes == LWIP_TCP_OPT_LEN_WS;
+	case LWIP_TCP_OPT_SACK_PERM:
+		return bytes == LWIP_TCP_OPT_LEN_SACK_PERM;
+	}
+	return bytes >= 2;
+}
+
+/* A SYN's: those of other segments say nothing that we would act on. */
+static void tcp_parseopt(struct tcp_pcb *pcb)
+{
+	for (tcp_optidx = 0; tcp_optidx < tcphdr_optlen;) {
+		uint8_t kind = tcp_get_next_optbyte(), bytes;
+		uint32_t value = 0;
+
+		if (kind == LWIP_TCP_OPT_EOL)
+			return;
+		if (kind == LWIP_TCP_OPT_NOP)
+			continue;
+		bytes = tcp_get_next_optbyte();
+		if (!is_well_formed(kind, bytes))
+			return;
+		for (; bytes > 2; bytes--)
+			value = value << 8 | tcp_get_next_optbyte();
+		if (kind == LWIP_TCP_OPT_MSS)
+			pcb->mss = value ? (uint16_t)LWIP_MIN(value, TCP_MSS) : TCP_MSS;
+		else if (kind == LWIP_TCP_OPT_WS)
+			scale_windows(pcb, (uint8_t)value);
+		else if (kind == LWIP_TCP_OPT_SACK_PERM)
+			tcp_set_flags(pcb, TF_SACK);
+	}
+}
+
+/* --- SACK, RFC 2018, section 4: the block that changed last is the first --------------------------- */
+
+static void keep_sacks(struct tcp_pcb *pcb, const struct tcp_sack_range *end)
+{
+	for (struct tcp_sack_range *s = pcb->rcv_sacks; s < pcb->rcv_sacks + LWIP_TCP_MAX_SACK_NUM;
+	     s++) {
+		if (s >= end)
+			*s = (struct tcp_sack_range){0};
+	}
+}
+
+static void tcp_add_sack(struct tcp_pcb *pcb, uint32_t left, uint32_t right)
+{
+	struct tcp_sack_range *to = pcb->rcv_sacks, next = {left, right};
+
+	if (!(pcb->flags & TF_SACK) || !TCP_SEQ_LT(left, right))
+		return;
+	for (int i = 0; i < LWIP_TCP_MAX_SACK_NUM; i++) {
+		struct tcp_sack_range r = pcb->rcv_sacks[i];
+
+		if (r.left == r.right || (TCP_SEQ_GT(r.right, left) && TCP_SEQ_GT(right, r.left)))
+			continue;
+		*to++ = next;
+		next = r;
+	}
+	if (to < pcb->rcv_sacks + LWIP_TCP_MAX_SACK_NUM)
+		*to++ = next;
+	keep_sacks(pcb, to);
+}
+
+/* Tell of nothing but what is between these. */
+static void clip_sacks(struct tcp_pcb *pcb, uint32_t from, uint32_t to)
+{
+	struct tcp_sack_range *end = pcb->rcv_sacks;
+
+	for (int i = 0; i < LWIP_TCP_MAX_SACK_NUM; i++) {
+		struct tcp_sack_range r = pcb->rcv_sacks[i];
+
+		if (r.left == r.right)
+			break;
+		if (TCP_SEQ_LT(r.left, from))
+			r.left = from;
+		if (TCP_SEQ_GT(r.right, to))
+			r.right = to;
+		if (TCP_SEQ_LT(r.left, r.right))
+			*end++ = r;
+	}
+	keep_sacks(pcb, end);
+}
+
+/* --- Connections ----------------------------------------------------------------------------- */
+
+/* To the sender of a segment that has no place here. pcb: NULL, or whose it is. */
+static __attribute__((noinline)) void reset_sender(const struct tcp_pcb *pcb)
+{
+	if (pcb)
+		tcp_rst(pcb, ackno, seqno + tcplen, ip_current_dest_addr(), ip_current_src_addr(),
+		        tcphdr->dest, tcphdr->src);
+	else
+		tcp_rst_netif(ip_data.current_input_netif, ackno, seqno + tcplen,
+		              ip_current_dest_addr(), ip_current_src_addr(), tcphdr->dest,
+		              tcphdr->src);
+}
+
+void net_tcp_rst(const struct tcp_pcb *pcb)
+{
+	tcp_rst(pcb, pcb->snd_nxt, pcb->rcv_nxt, &pcb->local_ip, &pcb->remote_ip, pcb->local_port,
+	        pcb->remote_port);
+}
+
+void net_tcp_enlist(struct tcp_pcb **list, struct tcp_pcb *pcb)
+{
+	pcb->next = *list;
+	*list = pcb;
+}
+
+void net_tcp_delist(struct tcp_pcb **list, struct tcp_pcb *pcb)
+{
+	for (; *list; list = &(*list)->next) {
+		if (*list == pcb) {
+			*list = pcb->next;
+			break;
+		}
+	}
+	pcb->next = NULL;
+}
+
+void net_tcp_linger(struct tcp_pcb *pcb)
+{
+	tcp_pcb_purge(pcb);
+	TCP_RMV_ACTIVE(pcb);
+	pcb->state = TIME_WAIT;
+	TCP_REG(&tcp_tw_pcbs, pcb);
+}
+
+u8_t net_tcp_option_bytes(u8_t flags)
+{
+	unsigned int options =
+	    flags & (TF_SEG_OPTS_MSS | TF_SEG_OPTS_WND_SCALE | TF_SEG_OPTS_SACK_PERM);
+
+	return (u8_t)(4 * ((options & 1) + (options >> 3 & 1) + (options >> 4 & 1)));
+}
+
+u16_t net_tcp_mss(u16_t mss, const ip_addr_t *from, const ip_addr_t *to)
+{
+	return tcp_eff_send_mss_netif(mss, ip_route(from, to), to);
 }

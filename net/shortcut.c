@@ -18,6 +18,9 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/stats.h"
 #include "lwip/udp.h"
+/* Once, not at each place that calls it. */
+__attribute__((noinline)) err_t ip4_output_if(struct pbuf *, const ip4_addr_t *, const ip4_addr_t *,
+                                              u8_t, u8_t, u8_t, struct netif *);
 #include "core/ipv4/ip4.c" /* for ip_id, which is private to it */
 
 #define HEADERS (SIZEOF_ETH_HDR + IP_HLEN)

@@ -84,11 +84,6 @@ static uint32_t tcp_pass(uint32_t intervals)
 	return ticks >= TIMER_NEVER / 2 ? TIMER_NEVER : 2 * ticks;
 }
 
-/* lwIP says that a connection exists: net_lock() has seen to the timers already. */
-void tcp_timer_needed(void)
-{
-}
-
 /* --- Reassembly ------------------------------------------------------------------------------ */
 
 static uint32_t reassembly4_pass(uint32_t intervals)
