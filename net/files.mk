@@ -4,15 +4,15 @@
 net_objs := address.o arp.o checksum.o config.o core.o dhcp.o dns.o hostent.o igmp.o interface.o ip.o memory.o \
 	netif.o option.o predict.o random.o resolver.o segment.o shortcut.o siphash.o socket.o socket_tcp.o socket_udp.o status.o timers.o
 # Not built: init.c, mem.c, memp.c, timeouts.c, replaced by core.c, memory.c and timers.c; dhcp.c,
-# dns.c, etharp.c, igmp.c, ip4.c and tcp_in.c, which dhcp.c, resolver.c, arp.c, igmp.c, shortcut.c and
-# predict.c include.
+# dns.c, etharp.c, igmp.c, ip4.c, nd6.c and tcp_in.c, which dhcp.c, resolver.c, arp.c, igmp.c,
+# shortcut.c, nd.c and predict.c include.
 lwip_objs := core/def.o core/inet_chksum.o core/ip.o core/netif.o core/pbuf.o core/stats.o \
 	core/tcp.o core/tcp_out.o core/udp.o \
 	core/ipv4/icmp.o core/ipv4/ip4_addr.o \
 	core/ipv4/ip4_frag.o \
 	core/ipv6/inet6.o core/ipv6/ip6_addr.o netif/ethernet.o
 lwip_objs := $(lwip_objs:%=$(lwip)/src/%)
-ipv6_objs := net/ipv6.o $(addprefix $(lwip)/src/core/ipv6/,ethip6.o icmp6.o ip6.o ip6_frag.o mld6.o nd6.o)
+ipv6_objs := net/ipv6.o net/nd.o $(addprefix $(lwip)/src/core/ipv6/,ethip6.o icmp6.o ip6.o ip6_frag.o mld6.o)
 
 obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs) $(if $(FEAT_IPV6),$(ipv6_objs),net/without_ipv6.o)
 deps-$(FEAT_NET) += lwip

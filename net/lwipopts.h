@@ -92,6 +92,12 @@ extern _Bool net_loop_pending; /* there are packets to ourselves (netif.c) */
 #define MEMP_NUM_ND6_QUEUE              16 /* enforced by nd6.c itself, not by the pool */
 #define LWIP_IPV6_FORWARD               0
 #define LWIP_ND6_TCP_REACHABILITY_HINTS 0 /* asked for again each half minute instead */
+/* Messages of ICMPv6 and about groups (nd.c). p is freed. Returns ERR_OK or why it was not sent. */
+struct ip6_addr;
+struct mld_group;
+int8_t net_icmp6_send(struct pbuf *p, const struct ip6_addr *from, const struct ip6_addr *to,
+                      uint8_t hops, struct netif *netif);
+void net_mld_send(struct netif *netif, struct mld_group *group, uint8_t type);
 
 /* --- UDP, DNS -------------------------------------------------------------------------------- */
 #define LWIP_UDP             1

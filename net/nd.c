@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lwIP's neighbour discovery (RFC 4861, 4862), with what takes in and makes its messages anew: all five of
+ * them have the same form, and their options one reader (net/lwip.patch leaves lwIP's functions out). What
+ * these need is private to lwIP's file: that is included here instead of being compiled on its own.
+ *
+ * An address' prefix is eight bytes, here and in lwIP: no interface has another.
+ */
+#include "internal.h"
+#include "core/ipv6/nd6.c"
+#include "lwip/prot/ethernet.h"
+
+#define OPTION_UNIT  8 /* bytes; and those of an option with a MAC */
+#define PREFIX_UNITS 4
+#define MLD_HOPS     1
+
+/* --- Out ----------------------------------------------------------------------------------------- */
+
+err_t net_icmp6_send(struct pbuf *p, const ip6_addr_t *from, const ip6_addr_t *to, u8_t hops,
+                     struct netif *netif)
+{
+	/* For groups' messages: options, of which one tells routers to look at what follows. */
+	static const u8_t alert[] = {IP6_NEXTH_ICMP6, 0, IP6_ROUTER_ALERT_OPTION, 2, 0, 0,
+	                             IP6_PADN_OPTION, 0};
+	struct icmp6_hdr *icmp = p->payload;
+	u8_t next = IP6_NEXTH_ICMP6;
+	err_t err;
+
+	icmp->chksum = 0;
+	icmp->chksum = ip6_chksum_pseudo(p, IP6_NEXTH_ICMP6, p->tot_len, from, to);
+	if (hops == MLD_HOPS) {
+		pbuf_add_header(p, sizeof(alert));
+		memcpy(p->payload, alert, sizeof(alert));
+		next = IP6_NEXTH_HOPBYHOP;
+	}
+	err = ip6_output_if_src(p, from, to, hops, 0, next, netif);
+	pbuf_free(p);
+	return err;
+}
+
+/*
+ * A message of neighbour discovery, with our MAC where we have an address; or one about a group (RFC 2710),
+ * which looks the same. about: an address, or NULL for none.
+ */
+static err_t say(struct netif *netif, u8_t type, u8_t flags, const ip6_addr_t *from,
+                 const ip6_addr_t *to, const ip6_addr_t *about)
+{
+	unsigned int bytes = about ? sizeof(struct na_header) : sizeof(struct rs_header);
+	bool is_nd = type >= ICMP6_TYPE_RS, has_mac = is_nd && !ip6_addr_isany(from);
+	/* PBUF_TRANSPORT: with room for options of IP's. */
+	struct pbuf *p =
+	    pbuf_alloc(PBUF_TRANSPORT, (u16_t)(bytes + has_mac * OPTION_UNIT), PBUF_RAM);
+	struct na_header *message;
+
+	if (!p)
+		return ERR_MEM;
+	message = p->payload;
+	memset(message, 0, sizeof(struct rs_header));
+	message->type = type;
+	message->flags = flags;
+	if (about)
+		ip6_addr_copy_to_packed(message->target_address, *about);
+	if (has_mac) {
+		u8_t *option = (u8_t *)message + bytes;
+
+		option[0] = type == ICMP6_TYPE_NA ? ND6_OPTION_TYPE_TARGET_LLADDR
+		                                  : ND6_OPTION_TYPE_SOURCE_LLADDR;
+		option[1] = 1;
+		memcpy(option + 2, netif->hwaddr, ETH_HWADDR_LEN);
+	}
+	return net_icmp6_send(p, from, to, is_nd ? ND6_HOPLIM : MLD_HOPS, netif);
+}
+
+/* The interface's own address there, if it may be used already. */
+static const ip6_addr_t *link_local(const struct netif *netif)
+{
+	return ip6_addr_isvalid(netif_ip6_addr_state(netif, 0)) ? netif_ip6_addr(netif, 0)
+	                                                        : IP6_ADDR_ANY6;
+}
+
+static const ip6_addr_t *group_on(const struct netif *netif, u32_t third_word, u32_t last_word)
+{
+	multicast_address = (ip6_addr_t){
+	    {PP_HTONL(0xff020000UL), 0, PP_HTONL(third_word), last_word}, netif_get_index(netif)};
+	return &multicast_address;
+}
+
+/* The group that whoever has an address belongs to. */
+static const ip6_addr_t *group_of(const struct netif *netif, const ip6_addr_t *address)
+{
+	return group_on(netif, 1, address->addr[3] | PP_HTONL(0xff000000UL));
+}
+
+void net_mld_send(struct netif *netif, struct mld_group *group, u8_t type)
+{
+	if (type == ICMP6_TYPE_MLR)
+		group->last_reporter_flag = 1;
+	say(netif, type, 0, link_local(netif), &group->group_address, &group->group_address);
+}
+
+static void nd6_send_ns(struct netif *netif, const ip6_addr_t *target, u8_t flags)
+{
+	const ip_addr_t *from =
+	    flags & ND6_SEND_FLAG_ANY_SRC ? IP6_ADDR_ANY : ip6_select_source_address(netif, target);
+
+	if (from)
+		say(netif, ICMP6_TYPE_NS, 0, ip_2_ip6(from),
+		    flags & ND6_SEND_FLAG_MULTICAST_DEST ? group_of(netif, target) : target,
+		    target);
+}
+
+static err_t nd6_send_rs(struct netif *netif)
+{
+	return say(netif, ICMP6_TYPE_RS, 0, link_local(netif), group_on(netif, 0, PP_HTONL(2)),
+	           NULL);
+}
+
+void nd6_adjust_mld_membership(struct netif *netif, s8_t i, u8_t state)
+{
+	/* Of those that are being checked, too, but for one that waits for that. */
+	const u8_t member = IP6_ADDR_VALID | IP6_ADDR_TENTATIVE_COUNT_MASK;
+	bool was = netif_ip6_addr_state(netif, i) & member, is = state & member;
+
+	if (is && !was)
+		mld6_joingroup_netif(netif, group_of(netif, netif_ip6_addr(netif, i)));
+	else if (was && !is)
+		mld6_leavegroup_netif(netif, group_of(netif, netif_ip6_addr(netif, i)));
+}
+
+/* --- Neighbours ------------------------------------------------------------------------------------ */
+
+/*
+ * A place for one more: the one that is easiest to do without; -1 if there are but routers. Of two in
+ * the same state that is the one that has been in it for longer.
+ */
+static s8_t nd6_new_neighbor_cache_entry(void)
+{
+	static const u8_t rank[] = {[ND6_NO_ENTRY] = 12, [ND6_STALE] = 10,    [ND6_PROBE] = 8,
+	                            [ND6_DELAY] = 6,     [ND6_REACHABLE] = 4, [ND6_INCOMPLETE] = 2};
+	u64_t best_rank = 0;
+	int best = -1;
+
+	for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++) {
+		const struct nd6_neighbor_cache_entry *n = &neighbor_cache[i];
+		bool runs_down = n->state == ND6_REACHABLE || n->state == ND6_DELAY;
+		u32_t count = runs_down ? ~n->counter.reachable_time : n->counter.stale_time;
+		u64_t r = (u64_t)(rank[n->state] - (n->q != NULL)) << 32 | count;
+
+		if (!n->isrouter && r > best_rank) {
+			best_rank = r;
+			best = i;
+		}
+	}
+	nd6_free_neighbor_cache_entry((s8_t)best);
+	return (s8_t)best;
+}
+
+/* mac is a neighbour's. */
+static void learn(struct netif *in, int i, const u8_t *mac, bool reachable)
+{
+	struct nd6_neighbor_cache_entry *n = &neighbor_cache[i];
+
+	n->netif = in;
+	memmove(n->lladdr, mac, ETH_HWADDR_LEN);
+	n->state = reachable ? ND6_REACHABLE : ND6_STALE;
+	n->counter.reachable_time = reachable ? reachable_time : 0;
+	nd6_send_q((s8_t)i);
+}
+
+/* Somebody says in passing what his MAC is (or not, if mac is NULL). That he hears us, it does not say. */
+static void heard_of(struct netif *in, const ip6_addr_t *who, const u8_t *mac)
+{
+	int i;
+
+	if (!mac)
+		return;
+	i = nd6_find_neighbor_cache_entry(who);
+	if (i < 0) {
+		i = nd6_new_neighbor_cache_entry();
+		if (i < 0)
+			return;
+		neighbor_cache[i].next_hop_address = *who;
+	} else if (neighbor_cache[i].state != ND6_INCOMPLETE &&
+	           memcmp(neighbor_cache[i].lladdr, mac, ETH_HWADDR_LEN) == 0) {
+		return;
+	}
+	learn(in, i, mac, false);
+}
+
+/* --- In ------------------------------------------------------------------------------------------- */
+
+/* An address in a message: valid until the next one. */
+static ip_addr_t found;
+
+static const ip6_addr_t *address_in(const void *packed, const struct netif *in)
+{
+	ip6_addr_t *address = ip_2_ip6(&found);
+
+	memcpy(address->addr, packed, sizeof(address->addr));
+	ip6_addr_assign_zone(address, IP6_UNKNOWN, in);
+	return address;
+}
+
+/* RFC 4861, section 7.2.3, and 4862, section 5.4.3. */
+static void solicitation(struct netif *in, const ip6_addr_t *target, const u8_t *mac)
+{
+	s8_t i = netif_get_ip6_addr_match(in, target);
+	bool to_all = ip6_addr_isany(ip6_current_src_addr());
+	u8_t state;
+
+	if (i < 0 || (to_all && mac))
+		return;
+	state = netif_ip6_addr_state(in, i);
+	if (to_all && ip6_addr_istentative(state))
+		nd6_duplicate_addr_detected(in, i);
+	if (!ip6_addr_isvalid(state))
+		return;
+	if (to_all) {
+		say(in, ICMP6_TYPE_NA, ND6_FLAG_OVERRIDE, target, group_on(in, 0, PP_HTONL(1)),
+		    target);
+		return;
+	}
+	heard_of(in, ip6_current_src_addr(), mac);
+	say(in, ICMP6_TYPE_NA, ND6_FLAG_SOLICITED | ND6_FLAG_OVERRIDE, target,
+	    ip6_current_src_addr(), target);
+}
+
+/* RFC 4861, section 7.2.5, and 4862, section 5.4.4. */
+static void advertisement(struct netif *in, const ip6_addr_t *target, const u8_t *mac, u8_t flags)
+{
+	bool solicited = flags & ND6_FLAG_SOLICITED;
+	struct nd6_neighbor_cache_entry *n;
+	bool incomplete, other;
+	s8_t i;
+
+	if (solicited && ip6_addr_ismulticast(ip6_current_dest_addr()))
+		return;
+	i = netif_get_ip6_addr_match(in, target);
+	if (i >= 0) {
+		nd6_duplicate_addr_detected(in, i);
+		return;
+	}
+	i = nd6_find_neighbor_cache_entry(target);
+	if (i < 0)
+		return;
+	n = &neighbor_cache[i];
+	incomplete = n->state == ND6_INCOMPLETE;
+	other = mac && memcmp(n->lladdr, mac, ETH_HWADDR_LEN) != 0;
+	if (incomplete ? !mac : other && !(flags & ND6_FLAG_OVERRIDE)) {
+		if (n->state == ND6_REACHABLE)
+			n->state = ND6_STALE;
+		return;
+	}
+	if (incomplete || solicited || other)
+		learn(in, i, mac ? mac : n->lladdr, solicited);
+}
+
+/* RFC 4861, sections 8.1 and 8.3. */
+static void redirect(struct netif *in, const struct redirect_header *message, const u8_t *mac)
+{
+	int i = nd6_find_destination_cache_entry(address_in(&message->destination_address, in));
+	struct nd6_destination_cache_entry *to = &destination_cache[i];
+	const ip6_addr_t *target = address_in(&message->target_address, in);
+
+	if (i < 0 || !ip6_addr_eq(&to->next_hop_addr, ip6_current_src_addr()) ||
+	    !(ip6_addr_islinklocal(target) || ip6_addr_eq(target, &to->destination_addr)))
+		return;
+	to->next_hop_addr = *target;
+	heard_of(in, target, mac);
+}
+
+/* A prefix of the link's, or if life_s is 0, no more. */
+static void set_on_link(struct netif *in, const ip6_addr_t *prefix, u32_t life_s)
+{
+	struct nd6_prefix_list_entry *place = NULL, *e = prefix_list;
+
+	for (; e < prefix_list + LWIP_ND6_NUM_PREFIXES; e++) {
+		if (!e->netif)
+			place = e;
+		if (e->netif == in && ip6_addr_net_eq(&e->prefix, prefix)) {
+			place = e;
+			break;
+		}
+	}
+	if (place)
+		*place = (struct nd6_prefix_list_entry){*prefix, life_s ? in : NULL, life_s};
+}
+
+/* RFC 4862, section 5.5.3: an address of ours that begins with the prefix. */
+static void set_address(struct netif *in, const ip6_addr_t *prefix, u32_t valid_s,
+                        u32_t preferred_s)
+{
+	ip6_addr_t *own = ip_2_ip6(&in->ip6_addr[0]), *a;
+	u8_t state = netif_ip6_addr_state(in, 0);
+	int i, place = 0;
+
+	if (preferred_s > valid_s)
+		return;
+	for (i = 1; i < LWIP_IPV6_NUM_ADDRESSES; i++) {
+		a = ip_2_ip6(&in->ip6_addr[i]);
+		if (ip6_addr_isinvalid(netif_ip6_addr_state(in, i)))
+			place = i;
+		else if (!ip6_addr_net_eq(prefix, a))
+			continue;
+		else if (!netif_ip6_addr_isstatic(in, i))
+			break;
+		else if (net_ip6_half(a, 1) == net_ip6_half(own, 1))
+			return; /* somebody gave it to us */
+	}
+	if (i < LWIP_IPV6_NUM_ADDRESSES) {
+		/* Whoever forges an advertisement cannot take the address away sooner than in two hours. */
+		in->ip6_addr_valid_life[i] =
+		    LWIP_MAX(valid_s, LWIP_MIN(in->ip6_addr_valid_life[i], ND6_2HRS));
+		in->ip6_addr_pref_life[i] = preferred_s;
+		if (preferred_s && netif_ip6_addr_state(in, i) == IP6_ADDR_DEPRECATED)
+			netif_ip6_addr_set_state(in, (s8_t)i, IP6_ADDR_PREFERRED);
+		return;
+	}
+	if (!place || !valid_s || !in->ip6_autoconfig_enabled || ip6_addr_isinvalid(state) ||
+	    ip6_addr_isduplicated(state))
+		return;
+	a = ip_2_ip6(&in->ip6_addr[place]);
+	*a = (ip6_addr_t){{prefix->addr[0], prefix->addr[1], own->addr[2], own->addr[3]},
+	                  IP6_NO_ZONE};
+	in->ip6_addr_valid_life[place] = valid_s;
+	in->ip6_addr_pref_life[place] = preferred_s;
+	netif_ip6_addr_set_state(in, (s8_t)place, IP6_ADDR_TENTATIVE);
+}
+
+static void prefix_info(struct netif *in, const struct prefix_option *option)
+{
+	const ip6_addr_t *prefix = address_in(&option->prefix, in);
+	u32_t valid_s = lwip_ntohl(option->valid_lifetime);
+
+	if (option->length != PREFIX_UNITS || option->prefix_length != 64 ||
+	    ip6_addr_islinklocal(prefix))
+		return;
+	if (option->flags & ND6_PREFIX_FLAG_ON_LINK)
+		set_on_link(in, prefix, valid_s);
+	if (option->flags & ND6_PREFIX_FLAG_AUTONOMOUS)
+		set_address(in, prefix, valid_s, lwip_ntohl(option->preferred_lifetime));
+}
+
+/* Name servers from number on (RFC 8106). Returns the next number. */
+static u8_t name_servers(struct netif *in, const struct rdnss_option *option, u8_t number)
+{
+	for (int i = 0; i < (option->length - 1) / 2; i++) {
+		address_in(&option->rdnss_address[i], in);
+		IP_SET_TYPE_VAL(found, IPADDR_TYPE_V6);
+		if (option->lifetime && number < DNS_MAX_SERVERS)
+			dns_setserver(number++, &found);
+		for (u8_t s = 0; s < DNS_MAX_SERVERS && !option->lifetime; s++) {
+			if (ip_addr_eq(dns_getserver(s), &found))
+				dns_setserver(s, NULL);
+		}
+	}
+	return number;
+}
+
+/* RFC 4861, section 6.3.4. The options are known to be whole. */
+static void router_advertisement(struct netif *in, const struct ra_header *message, const u8_t *end,
+                                 const u8_t *mac)
+{
+	u8_t servers = 0;
+	int i;
+
+	in->rs_count = in->rs_count == LWIP_ND6_MAX_MULTICAST_SOLICIT; /* one at least is sent */
+	heard_of(in, ip6_current_src_addr(), mac);
+	i = nd6_new_router(ip6_current_src_addr(), in);
+	if (i >= 0) {
+		/* 1: nd6_tmr() takes it off the list. */
+		default_router_list[i].invalidation_timer =
+		    LWIP_MAX(lwip_ntohs(message->router_lifetime), 1u);
+		default_router_list[i].flags = message->flags;
+	}
+	if (message->reachable_time)
+		reachable_time = lwip_ntohl(message->reachable_time);
+	for (const u8_t *o = (const u8_t *)(message + 1); o < end; o += o[1] * OPTION_UNIT) {
+		u32_t mtu;
+
+		switch (o[0]) {
+		case ND6_OPTION_TYPE_MTU:
+			mtu = lwip_ntohl(((const struct mtu_option *)o)->mtu);
+			if (mtu >= IP6_MIN_MTU_LENGTH)
+				in->mtu6 = (u16_t)LWIP_MIN(in->mtu6, mtu);
+			break;
+		case ND6_OPTION_TYPE_PREFIX_INFO:
+			prefix_info(in, (const struct prefix_option *)o);
+			break;
+		case ND6_OPTION_TYPE_RDNSS:
+			servers = name_servers(in, (const struct rdnss_option *)o, servers);
+		}
+	}
+}
+
+/* RFC 8201, section 4: of a path. Never up, nor below what every link can do. */
+static void too_big(struct netif *in, const struct icmp6_hdr *message)
+{
+	const struct ip6_hdr *sent = (const struct ip6_hdr *)(message + 1);
+	int i = nd6_find_destination_cache_entry(address_in(&sent->dest, in));
+	u32_t mtu = lwip_ntohl(message->data);
+
+	if (i >= 0 && mtu >= IP6_MIN_MTU_LENGTH && mtu < destination_cache[i].pmtu)
+		destination_cache[i].pmtu = (u16_t)mtu;
+}
+
+/* RFC 4861, sections 6.1.2, 7.1.1, 7.1.2 and 8.1: what does not keep to them is ignored. */
+void nd6_input(struct pbuf *p, struct netif *in)
+{
+	static const u8_t header_bytes[] = {sizeof(struct ra_header), sizeof(struct ns_header),
+	                                    sizeof(struct na_header),
+	                                    sizeof(struct redirect_header)};
+	const struct na_header *message = p->payload;
+	const u8_t *end = (const u8_t *)message + p->len, *o, *mac = NULL;
+	u8_t type = message->type;
+	const ip6_addr_t *target;
+
+	if (type == ICMP6_TYPE_PTB) {
+		if (p->len >= sizeof(struct icmp6_hdr) + IP6_HLEN)
+			too_big(in, p->payload);
+		return;
+	}
+	o = (const u8_t *)message + header_bytes[type - ICMP6_TYPE_RA];
+	/* In one piece: a fragmented one is not valid (RFC 6980), and none is longer than a buffer. */
+	if (p->next || o > end || message->code || IP6H_HOPLIM(ip6_current_header()) != ND6_HOPLIM)
+		return;
+	for (; o < end; o += o[1] * OPTION_UNIT) {
+		if (end - o < OPTION_UNIT || !o[1] || o[1] * OPTION_UNIT > end - o)
+			return;
+		/* In answers and redirects it is of whom they are about; in the others, of who says it. */
+		if (o[0] == (type >= ICMP6_TYPE_NA ? ND6_OPTION_TYPE_TARGET_LLADDR
+		                                   : ND6_OPTION_TYPE_SOURCE_LLADDR))
+			mac = o + 2;
+	}
+	if (type == ICMP6_TYPE_RA || type == ICMP6_TYPE_RD) {
+		if (!ip6_addr_islinklocal(ip6_current_src_addr()))
+			return;
+		if (type == ICMP6_TYPE_RA)
+			router_advertisement(in, p->payload, end, mac);
+		else
+			redirect(in, p->payload, mac);
+		return;
+	}
+	target = address_in(&message->target_address, in);
+	if (type == ICMP6_TYPE_NS)
+		solicitation(in, target, mac);
+	else
+		advertisement(in, target, mac, message->flags);
+}
