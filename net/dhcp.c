@@ -4,6 +4,14 @@
  * lwIP's five do nearly the same (net/lwip.patch leaves them out). What the functions need is private
  * to lwIP's file: that is included here instead of being compiled on its own.
  */
+#include "lwip/dhcp.h"
+#include "lwip/prot/dhcp.h"
+
+/* Once each, not at each place that calls them. */
+#define ONCE __attribute__((noinline))
+ONCE static void dhcp_set_state(struct dhcp *dhcp, u8_t state);
+ONCE static u16_t dhcp_option_byte(u16_t used, u8_t *options, u8_t value);
+
 #include "core/ipv4/dhcp.c"
 
 static u16_t put_address(u16_t used, u8_t *options, u8_t option, const ip4_addr_t *ip)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses, as lwIP copies and compares them (net/arch/ip.h). */
 #include "lwip/ip_addr.h"
+#include "lwip/ip6.h"
 #include "lwip/netif.h"
 
 extern inline u64_t net_ip6_half(const void *address, unsigned int half);
@@ -28,4 +29,15 @@ int net_ip6_has_scope(u32_t first_word, enum lwip_ipv6_scope_type type)
 void net_ip6_assign_zone(ip6_addr_t *a, enum lwip_ipv6_scope_type type, const struct netif *netif)
 {
 	a->zone = ip6_addr_has_scope(a, type) ? netif_get_index(netif) : IP6_NO_ZONE;
+}
+
+const ip_addr_t *net_ip_zoned(const ip_addr_t *a, enum lwip_ipv6_scope_type type)
+{
+	static ip_addr_t zoned;
+
+	if (!IP_IS_V6(a) || !ip6_addr_lacks_zone(ip_2_ip6(a), type))
+		return a;
+	zoned = *a;
+	ip6_addr_select_zone(ip_2_ip6(&zoned), ip_2_ip6(&zoned));
+	return &zoned;
 }

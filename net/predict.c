@@ -19,6 +19,15 @@ static void tcp_parseopt(struct tcp_pcb *pcb);
 static void tcp_add_sack(struct tcp_pcb *pcb, uint32_t left, uint32_t right);
 static void clip_sacks(struct tcp_pcb *pcb, uint32_t from, uint32_t to);
 
+/* Of an incoming segment: at many places, which it makes shorter. */
+#undef TCP_TCPLEN
+#define TCP_TCPLEN(seg) sequence_length(seg)
+static __attribute__((noinline)) uint16_t sequence_length(const struct tcp_seg *seg)
+{
+	return seg->len + !!(TCPH_FLAGS(seg->tcphdr) & (TCP_FIN | TCP_SYN));
+}
+
+static __attribute__((noinline)) u8_t tcp_get_next_optbyte(void);
 #include "core/tcp_in.c" /* for tcp_free_acked_segments() and others that are private to it */
 
 /* The rest of this file, lwIP's, is for handshakes and trouble: compiled for size. */
@@ -162,11 +171,16 @@ static bool tell_sent(struct tcp_pcb *pcb)
 	return !is_closed(pcb);
 }
 
-err_t net_tcp_receive(struct tcp_pcb *pcb, struct pbuf *p)
+static inline __attribute__((always_inline)) err_t receive(struct tcp_pcb *pcb, struct pbuf *p)
 {
 	if (pcb->recv)
 		return pcb->recv(pcb->callback_arg, pcb, p, ERR_OK);
 	return p ? tcp_recv_null(NULL, pcb, p, ERR_OK) : ERR_OK;
+}
+
+err_t net_tcp_receive(struct tcp_pcb *pcb, struct pbuf *p)
+{
+	return receive(pcb, p);
 }
 
 /* In pieces whose length fits into 16 bits: what came out of order before may make it longer. */
@@ -184,7 +198,7 @@ static bool tell_received(struct tcp_pcb *pcb)
 		recv_data = NULL;
 		if (p->next)
 			pbuf_split_64k(p, &recv_data);
-		err = net_tcp_receive(pcb, p);
+		err = receive(pcb, p);
 		if (err == ERR_ABRT)
 			return false;
 		if (err != ERR_OK) {

@@ -21,6 +21,9 @@
 /* Once, not at each place that calls it. */
 __attribute__((noinline)) err_t ip4_output_if(struct pbuf *, const ip4_addr_t *, const ip4_addr_t *,
                                               u8_t, u8_t, u8_t, struct netif *);
+/* To TCP, UDP, ICMP or IGMP: net/lwip.patch. */
+static void hand_up(struct pbuf *p, struct netif *input, struct netif *netif,
+                    const struct ip_hdr *ip);
 #include "core/ipv4/ip4.c" /* for ip_id, which is private to it */
 
 #define HEADERS (SIZEOF_ETH_HDR + IP_HLEN)
@@ -76,6 +79,45 @@ static inline bool is_usual(const struct pbuf *p, const struct netif *netif)
 	       is_somebody(ip->src.addr, netif) && sum_of_header(ip) == 0xffff;
 }
 
+/* What only one host is asked, it answers if it cannot do it (RFC 1122, section 3.2.2). */
+static void refuse(struct pbuf *p, const struct netif *netif, const struct ip_hdr *ip)
+{
+	if (!ip4_addr_isbroadcast(ip4_current_dest_addr(), netif) &&
+	    !ip4_addr_ismulticast(ip4_current_dest_addr())) {
+		pbuf_header_force(p, (s16_t)IPH_HL_BYTES(ip));
+		icmp_dest_unreach(p, ICMP_DUR_PROTO);
+	}
+	IP_STATS_INC(ip.proterr);
+	IP_STATS_INC(ip.drop);
+	pbuf_free(p);
+}
+
+static void hand_up(struct pbuf *p, struct netif *input, struct netif *netif,
+                    const struct ip_hdr *ip)
+{
+	ip_data.current_netif = netif;
+	ip_data.current_input_netif = input;
+	ip_data.current_ip4_header = ip;
+	ip_data.current_ip_header_tot_len = IPH_HL_BYTES(ip);
+	switch (IPH_PROTO(ip)) {
+	case IP_PROTO_TCP:
+		tcp_input(p, input);
+		break;
+	case IP_PROTO_UDP:
+		udp_input(p, input);
+		break;
+	case IP_PROTO_ICMP:
+		icmp_input(p, input);
+		break;
+	case IP_PROTO_IGMP:
+		igmp_input(p, input, ip4_current_dest_addr());
+		break;
+	default:
+		refuse(p, netif, ip);
+	}
+	memset(&ip_data, 0, sizeof(ip_data));
+}
+
 bool shortcut_input(struct pbuf *p, struct netif *netif)
 {
 	const struct ip_hdr *ip = (const void *)((const char *)p->payload + SIZEOF_ETH_HDR);
@@ -91,18 +133,7 @@ bool shortcut_input(struct pbuf *p, struct netif *netif)
 	p->if_idx = netif_get_index(netif);
 	ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, ip->dest);
 	ip_addr_copy_from_ip4(ip_data.current_iphdr_src, ip->src);
-	ip_data.current_netif = ip_data.current_input_netif = netif;
-	ip_data.current_ip4_header = ip;
-	ip_data.current_ip_header_tot_len = IP_HLEN;
-	if (IPH_PROTO(ip) == IP_PROTO_TCP)
-		tcp_input(p, netif);
-	else
-		udp_input(p, netif);
-	ip_data.current_netif = ip_data.current_input_netif = NULL;
-	ip_data.current_ip4_header = NULL;
-	ip_data.current_ip_header_tot_len = 0;
-	ip4_addr_set_any(ip4_current_src_addr());
-	ip4_addr_set_any(ip4_current_dest_addr());
+	hand_up(p, netif, netif, ip);
 	return true;
 }
 

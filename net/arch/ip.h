@@ -99,6 +99,8 @@ static inline __attribute__((always_inline)) bool net_ip_same(const ip_addr_t *a
 /* Does an address that begins with this word belong to one interface only? */
 int net_ip6_has_scope(u32_t first_word, enum lwip_ipv6_scope_type type);
 void net_ip6_assign_zone(ip6_addr_t *a, enum lwip_ipv6_scope_type type, const struct netif *netif);
+/* a; or, if it ought to have a zone and has none, with the one of its route: until the next call. */
+const ip_addr_t *net_ip_zoned(const ip_addr_t *a, enum lwip_ipv6_scope_type type);
 
 #undef ip6_addr_has_scope
 #define ip6_addr_has_scope(a, type) net_ip6_has_scope((a)->addr[0], type)
