@@ -78,17 +78,20 @@ static const ip6_addr_t *link_local(const struct netif *netif)
 	                                                        : IP6_ADDR_ANY6;
 }
 
-static const ip6_addr_t *group_on(const struct netif *netif, u32_t third_word, u32_t last_word)
+static const ip6_addr_t *group_on(const struct netif *netif,
+                                                            u32_t third_word, u32_t last_word)
 {
-	multicast_address = (ip6_addr_t){
-	    {PP_HTONL(0xff020000UL), 0, PP_HTONL(third_word), last_word}, netif_get_index(netif)};
+	multicast_address.addr[0] = PP_HTONL(0xff020000UL);
+	multicast_address.addr[2] = third_word;
+	multicast_address.addr[3] = last_word;
+	multicast_address.zone = netif_get_index(netif);
 	return &multicast_address;
 }
 
 /* The group that whoever has an address belongs to. */
 static const ip6_addr_t *group_of(const struct netif *netif, const ip6_addr_t *address)
 {
-	return group_on(netif, 1, address->addr[3] | PP_HTONL(0xff000000UL));
+	return group_on(netif, PP_HTONL(1), address->addr[3] | PP_HTONL(0xff000000UL));
 }
 
 void net_mld_send(struct netif *netif, struct mld_group *group, u8_t type)
@@ -96,6 +99,11 @@ void net_mld_send(struct netif *netif, struct mld_group *group, u8_t type)
 	if (type == ICMP6_TYPE_MLR)
 		group->last_reporter_flag = 1;
 	say(netif, type, 0, link_local(netif), &group->group_address, &group->group_address);
+}
+
+static bool can_send(const struct netif *netif)
+{
+	return netif_is_up(netif) && netif_is_link_up(netif);
 }
 
 static void nd6_send_ns(struct netif *netif, const ip6_addr_t *target, u8_t flags)
@@ -127,7 +135,7 @@ void nd6_adjust_mld_membership(struct netif *netif, s8_t i, u8_t state)
 		mld6_leavegroup_netif(netif, group_of(netif, netif_ip6_addr(netif, i)));
 }
 
-/* --- Neighbours ------------------------------------------------------------------------------------ */
+/* --- Neighbours and routers ------------------------------------------------------------------------------------ */
 
 /*
  * A place for one more: the one that is easiest to do without; -1 if there are but routers. Of two in
@@ -185,6 +193,33 @@ static void heard_of(struct netif *in, const ip6_addr_t *who, const u8_t *mac)
 		return;
 	}
 	learn(in, i, mac, false);
+}
+
+/* A router for packets that leave by netif, if that is not NULL: reachable, known, or in turns. */
+static s8_t nd6_select_router(const ip6_addr_t *to, struct netif *netif)
+{
+	static int last;
+	int best = -1, best_rank = 0;
+
+	(void)to;
+	if (!netif)
+		last = (last + 1) % LWIP_ND6_NUM_ROUTERS;
+	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++) {
+		const struct nd6_neighbor_cache_entry *n = default_router_list[i].neighbor_entry;
+		int rank;
+
+		if (!n || (netif ? n->netif != netif : !can_send(n->netif)))
+			continue;
+		rank = n->state == ND6_REACHABLE    ? 4
+		       : n->state != ND6_INCOMPLETE ? 3
+		       : i >= last                  ? 2
+		                                    : 1;
+		if (rank > best_rank) {
+			best_rank = rank;
+			best = i;
+		}
+	}
+	return (s8_t)best;
 }
 
 /* --- In ------------------------------------------------------------------------------------------- */
@@ -282,8 +317,11 @@ static void set_on_link(struct netif *in, const ip6_addr_t *prefix, u32_t life_s
 			break;
 		}
 	}
-	if (place)
-		*place = (struct nd6_prefix_list_entry){*prefix, life_s ? in : NULL, life_s};
+	if (!place)
+		return;
+	place->prefix = *prefix;
+	place->netif = life_s ? in : NULL;
+	place->invalidation_timer = life_s;
 }
 
 /* RFC 4862, section 5.5.3: an address of ours that begins with the prefix. */
@@ -320,8 +358,10 @@ static void set_address(struct netif *in, const ip6_addr_t *prefix, u32_t valid_
 	    ip6_addr_isduplicated(state))
 		return;
 	a = ip_2_ip6(&in->ip6_addr[place]);
-	*a = (ip6_addr_t){{prefix->addr[0], prefix->addr[1], own->addr[2], own->addr[3]},
-	                  IP6_NO_ZONE};
+	*a = *own;
+	a->addr[0] = prefix->addr[0];
+	a->addr[1] = prefix->addr[1];
+	a->zone = IP6_NO_ZONE;
 	in->ip6_addr_valid_life[place] = valid_s;
 	in->ip6_addr_pref_life[place] = preferred_s;
 	netif_ip6_addr_set_state(in, (s8_t)place, IP6_ADDR_TENTATIVE);
@@ -446,4 +486,124 @@ void nd6_input(struct pbuf *p, struct netif *in)
 		solicitation(in, target, mac);
 	else
 		advertisement(in, target, mac, message->flags);
+}
+
+/* --- Each second ------------------------------------------------------------------------------------ */
+
+/* A second less; true if that is the end. */
+static bool runs_out(u32_t *life_s)
+{
+	if (*life_s <= 1) {
+		*life_s = 0;
+		return true;
+	}
+	if (*life_s != IP6_ADDR_LIFE_INFINITE)
+		--*life_s;
+	return false;
+}
+
+static void neighbour_second(int i)
+{
+	struct nd6_neighbor_cache_entry *n = &neighbor_cache[i];
+
+	switch (n->state) {
+	case ND6_INCOMPLETE:
+	case ND6_PROBE:
+		if (n->counter.probes_sent >= LWIP_ND6_MAX_MULTICAST_SOLICIT && !n->isrouter) {
+			nd6_free_neighbor_cache_entry((s8_t)i);
+			break;
+		}
+		n->counter.probes_sent++;
+		nd6_send_ns(n->netif, &n->next_hop_address,
+		            n->state == ND6_INCOMPLETE ? ND6_SEND_FLAG_MULTICAST_DEST : 0);
+		break;
+	case ND6_REACHABLE:
+		if (n->counter.reachable_time > ND6_TMR_INTERVAL) {
+			n->counter.reachable_time -= ND6_TMR_INTERVAL;
+			break;
+		}
+		n->state = ND6_STALE;
+		n->counter.stale_time = 0;
+		break;
+	case ND6_STALE:
+		n->counter.stale_time++;
+		break;
+	case ND6_DELAY:
+		if (runs_out(&n->counter.delay_time))
+			n->state = ND6_PROBE; /* of which none has been sent */
+	}
+}
+
+/* RFC 4861, section 6.3.5: where it was the next hop, another one is chosen. */
+static void router_second(struct nd6_router_list_entry *r)
+{
+	if (!r->neighbor_entry || !runs_out(&r->invalidation_timer))
+		return;
+	for (int i = 0; i < LWIP_ND6_NUM_DESTINATIONS; i++) {
+		if (ip6_addr_eq(&destination_cache[i].next_hop_addr,
+		                &r->neighbor_entry->next_hop_address))
+			ip6_addr_set_any(&destination_cache[i].destination_addr);
+	}
+	r->neighbor_entry->isrouter = 0;
+	r->neighbor_entry = NULL;
+}
+
+/* RFC 4862, sections 5.5.4 and 5.4.2. The lives of one that is being checked, or is a duplicate, run, too. */
+static void address_second(struct netif *netif, s8_t i)
+{
+	u8_t state = netif_ip6_addr_state(netif, i);
+	bool is_static = netif_ip6_addr_isstatic(netif, i), deprecated = false;
+
+	if (ip6_addr_isinvalid(state))
+		return;
+	if (!is_static) {
+		if (runs_out(&netif->ip6_addr_valid_life[i])) {
+			netif->ip6_addr_pref_life[i] = 0;
+			netif_ip6_addr_set_state(netif, i, IP6_ADDR_INVALID);
+			return;
+		}
+		deprecated = runs_out(&netif->ip6_addr_pref_life[i]);
+		if (deprecated && state == IP6_ADDR_PREFERRED)
+			netif_ip6_addr_set_state(netif, i, IP6_ADDR_DEPRECATED);
+	}
+	if (!ip6_addr_istentative(state))
+		return;
+	if ((state & IP6_ADDR_TENTATIVE_COUNT_MASK) >= LWIP_IPV6_DUP_DETECT_ATTEMPTS) {
+		netif_ip6_addr_set_state(netif, i,
+		                         deprecated ? IP6_ADDR_DEPRECATED : IP6_ADDR_PREFERRED);
+	} else if (can_send(netif)) {
+		netif_ip6_addr_set_state(netif, i, state + 1);
+		nd6_send_ns(netif, netif_ip6_addr(netif, i),
+		            ND6_SEND_FLAG_MULTICAST_DEST | ND6_SEND_FLAG_ANY_SRC);
+	}
+}
+
+void nd6_tmr(void)
+{
+	bool ask = nd6_tmr_rs_reduction == 0; /* for routers, every few seconds */
+	struct netif *netif;
+
+	nd6_tmr_rs_reduction =
+	    ask ? ND6_RTR_SOLICITATION_INTERVAL / ND6_TMR_INTERVAL - 1 : nd6_tmr_rs_reduction - 1;
+	for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++)
+		neighbour_second(i);
+	for (int i = 0; i < LWIP_ND6_NUM_DESTINATIONS; i++)
+		destination_cache[i].age++;
+	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++)
+		router_second(&default_router_list[i]);
+	for (int i = 0; i < LWIP_ND6_NUM_PREFIXES; i++) {
+		if (prefix_list[i].netif && runs_out(&prefix_list[i].invalidation_timer))
+			prefix_list[i].netif = NULL;
+	}
+	NETIF_FOREACH(netif)
+	{
+		u8_t state;
+
+		for (s8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+			address_second(netif, i);
+		state = netif_ip6_addr_state(netif, 0);
+		if (ask && netif->rs_count && can_send(netif) && !ip6_addr_isinvalid(state) &&
+		    !ip6_addr_isduplicated(state) && nd6_send_rs(netif) == ERR_OK)
+			netif->rs_count--;
+	}
 }

@@ -450,12 +450,13 @@ def test_options(kind, wire):
                  [RouterAlert()], [option(0x1e)], [option(0x3e), PadN(optdata=bytes(6))]):
         assert list(map(len, answers(*fine))) == [1, 0], fine
     assert list(map(len, answers(option(0x5e)))) == [0, 0]
-    for bad in (0x9e, 0xde):
+    for bad in (0x9e, 0xde, 0xc2, 0xc9):    # the last two are jumbograms and home addresses
         echoes, problems = answers(PadN(optdata=bytes(2)), option(bad))
         assert (len(echoes), len(problems)) == (0, 1)
         problem = problems[0]
         assert (problem.code, problem.ptr) == (2, 40 + 2 + 4)
         assert (problem[IPv6].src, problem[IPv6].dst) == (OURS, HOST) and checked(problem)
+        assert (problem[IPerror6].src, problem[IPerror6].dst) == (HOST, OURS)
 
 
 def test_option_to_all(wire):
@@ -488,6 +489,7 @@ def test_header_chains(wire):
         return [(p.code, p.ptr) for p in found]
     assert problem(headers(dest, hop)) == [(1, 40)]
     assert problem(headers(IPv6ExtHdrRouting(type=0, addresses=["fe80::1"], segleft=1))) == [(0, 42)]
+    assert problem(headers(IPv6ExtHdrRouting(type=2, addresses=["fe80::1"], segleft=1))) == [(0, 42)]
     odd = IPv6ExtHdrRouting(type=0, len=1, segleft=1, reserved=0, addresses=[])
     assert problem(IPv6(src=HOST, dst=OURS) / bytes(odd)[:8].ljust(16, b"\0")) in ([], [(0, 41)])
     assert problem(IPv6(src=HOST, dst=OURS, nh=253) / bytes(8)) == [(1, 6)]
@@ -583,7 +585,8 @@ def test_reassembly(order, size, wire):
     w.introduce()
     count = min(8000, size * 6) - 3
     data, payload = datagram(count)
-    extra = IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))]) if order == "backwards" else None
+    extra = {"backwards": IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))]),
+             "last first": IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(4))])}.get(order)
     for p in ORDERS[order](pieces(payload, size, size, extra)):
         w.send(p)
     assert echoed(w, count)[0] == data
