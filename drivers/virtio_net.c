@@ -150,7 +150,7 @@ static int rx_post(struct virtio_net *n, struct rx_buffer *b)
 {
 	if (n->rx_header_split != 0)
 		return rx_post_split(n, b);
-	return vq_add_in(&n->rx, b->start, n->rx_bytes, b);
+	return vq_add_one(&n->rx, b->start, n->rx_bytes, true, b);
 }
 
 /* Post from a list until that or the room is used up. Returns how many. */
@@ -477,7 +477,8 @@ static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
 	if (!tx_is_simple(n, tx))
 		return transmit_gathered(n, tx);
 	fill_header(header, tx);
-	vq_add_out(&n->tx, header, (uint32_t)sizeof(*header) + tx->frags[0].bytes, tx->cookie);
+	vq_add_one(&n->tx, header, (uint32_t)sizeof(*header) + tx->frags[0].bytes, false,
+	           tx->cookie);
 	dev->stats.tx_frames++;
 	dev->stats.tx_bytes += tx->frags[0].bytes;
 	return 0;

@@ -32,7 +32,7 @@ struct virtio_rng {
 
 static void post(struct virtio_rng *r)
 {
-	if (vq_add_in(&r->q, r->buffer, BUFFER_BYTES, r) == 0)
+	if (vq_add_one(&r->q, r->buffer, BUFFER_BYTES, true, r) == 0)
 		vq_kick(&r->q);
 }
 

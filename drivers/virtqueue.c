@@ -102,13 +102,13 @@ COLD void vq_free(struct virtqueue *q)
 static uint16_t take_descriptor(struct virtqueue *q)
 {
 	uint16_t id = q->free_head;
+	struct vq_slot *s = &q->slots[id];
 
 	if (id == q->fresh) {
-		q->fresh++;
-		q->slots[id].count = 0;
-		q->slots[id].next = q->fresh;
+		s->count = 0;
+		s->next = q->fresh = (uint16_t)(id + 1);
 	}
-	q->free_head = q->slots[id].next;
+	q->free_head = s->next;
 	q->free_count--;
 	return id;
 }
@@ -128,56 +128,25 @@ static inline void give_chain(struct virtqueue *q, uint16_t head)
 	q->in_flight--;
 }
 
-static void describe(struct vring_desc *d, const struct vq_piece *p, unsigned int flags,
-                     uint16_t next)
+static void describe(struct vring_desc *d, const void *data, uint32_t bytes, unsigned int flags,
+                     unsigned int next)
 {
-	d->pa = vq_dma(p->data);
-	d->bytes = p->bytes;
+	d->pa = vq_dma(data);
+	d->bytes = bytes;
 	d->flags = (uint16_t)flags;
-	d->next = next;
+	d->next = (uint16_t)next;
 }
 
-static uint16_t add_direct(struct virtqueue *q, const struct vq_piece *pieces,
-                           unsigned int out_count, unsigned int count)
-{
-	uint16_t head = take_descriptor(q), id = head;
-
-	for (unsigned int i = 0; i + 1 < count; i++) {
-		uint16_t next = take_descriptor(q);
-
-		describe(&q->desc[id], &pieces[i], (i < out_count ? 0 : DESC_WRITE) | DESC_NEXT,
-		         next);
-		id = next;
-	}
-	describe(&q->desc[id], &pieces[count - 1], out_count == count ? 0 : DESC_WRITE, 0);
-	q->slots[head].count = (uint16_t)count;
-	return head;
-}
-
-static uint16_t add_indirect(struct virtqueue *q, const struct vq_piece *pieces,
-                             unsigned int out_count, unsigned int count)
-{
-	uint16_t head = take_descriptor(q);
-	struct vring_desc *table = &q->tables[(size_t)head * q->table_entries];
-	struct vq_piece whole = {table, count * (uint32_t)sizeof(*table)};
-
-	for (unsigned int i = 0; i + 1 < count; i++)
-		describe(&table[i], &pieces[i], (i < out_count ? 0 : DESC_WRITE) | DESC_NEXT,
-		         (uint16_t)(i + 1));
-	describe(&table[count - 1], &pieces[count - 1], out_count == count ? 0 : DESC_WRITE, 0);
-	describe(&q->desc[head], &whole, DESC_INDIRECT, 0);
-	q->slots[head].count = 1;
-	return head;
-}
-
-/* The chain that starts at head goes to the device with the next vq_kick. */
-static void enter(struct virtqueue *q, uint16_t head, uint32_t writable_bytes, void *cookie)
+/* The chain of count descriptors that starts at head goes to the device with the next vq_kick. */
+static void enter(struct virtqueue *q, unsigned int head, unsigned int count,
+                  uint32_t writable_bytes, void *cookie)
 {
 	struct vq_slot *s = &q->slots[head];
 
 	s->cookie = cookie;
 	s->writable_bytes = writable_bytes;
-	q->avail->ring[q->avail_idx & (q->size - 1)] = head;
+	s->count = (uint16_t)count;
+	q->avail->ring[q->avail_idx & (q->size - 1)] = (uint16_t)head;
 	q->avail_idx++;
 	q->in_flight++;
 }
@@ -185,25 +154,40 @@ static void enter(struct virtqueue *q, uint16_t head, uint32_t writable_bytes, v
 int vq_add(struct virtqueue *q, const struct vq_piece *pieces, unsigned int out_count,
            unsigned int in_count, void *cookie)
 {
-	unsigned int count = out_count + in_count;
+	unsigned int count = out_count + in_count, head, id;
+	bool indirect = vq_goes_indirect(q, count);
+	struct vring_desc *chain = q->desc;
 	uint32_t writable_bytes = 0;
-	uint16_t head;
 
 	assert(count != 0 && cookie);
 	if (!vq_has_room(q, count))
 		return -ENOBUFS;
-	if (vq_goes_indirect(q, count))
-		head = add_indirect(q, pieces, out_count, count);
-	else
-		head = add_direct(q, pieces, out_count, count);
-	for (unsigned int i = out_count; i < count; i++)
-		writable_bytes += pieces[i].bytes;
-	enter(q, head, writable_bytes, cookie);
+	head = id = take_descriptor(q);
+	if (indirect) {
+		chain = &q->tables[(size_t)head * q->table_entries];
+		describe(&q->desc[head], chain, count * (uint32_t)sizeof(*chain), DESC_INDIRECT, 0);
+		id = 0;
+	}
+	for (unsigned int i = 1;; i++, pieces++) {
+		struct vring_desc *d = &chain[id];
+		unsigned int flags = 0;
+
+		if (i > out_count) {
+			flags = DESC_WRITE;
+			writable_bytes += pieces->bytes;
+		}
+		if (i == count) {
+			describe(d, pieces->data, pieces->bytes, flags, 0);
+			break;
+		}
+		id = indirect ? i : take_descriptor(q);
+		describe(d, pieces->data, pieces->bytes, flags | DESC_NEXT, id);
+	}
+	enter(q, head, indirect ? 1 : count, writable_bytes, cookie);
 	return 0;
 }
 
-static inline int add_one(struct virtqueue *q, const void *data, uint32_t bytes, bool writable,
-                          void *cookie)
+int vq_add_one(struct virtqueue *q, const void *data, uint32_t bytes, bool writable, void *cookie)
 {
 	uint16_t head;
 
@@ -211,20 +195,9 @@ static inline int add_one(struct virtqueue *q, const void *data, uint32_t bytes,
 	if (q->free_count == 0)
 		return -ENOBUFS;
 	head = take_descriptor(q);
-	describe(&q->desc[head], &(struct vq_piece){data, bytes}, writable ? DESC_WRITE : 0, 0);
-	q->slots[head].count = 1;
-	enter(q, head, writable ? bytes : 0, cookie);
+	describe(&q->desc[head], data, bytes, writable ? DESC_WRITE : 0, 0);
+	enter(q, head, 1, writable ? bytes : 0, cookie);
 	return 0;
-}
-
-int vq_add_in(struct virtqueue *q, const void *data, uint32_t bytes, void *cookie)
-{
-	return add_one(q, data, bytes, true, cookie);
-}
-
-int vq_add_out(struct virtqueue *q, const void *data, uint32_t bytes, void *cookie)
-{
-	return add_one(q, data, bytes, false, cookie);
 }
 
 /* Section 2.7.13: descriptors and ring before the index, the index before the look at the event. */

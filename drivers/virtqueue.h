@@ -113,9 +113,8 @@ uint64_t vq_dma(const void *p);
 int vq_add(struct virtqueue *q, const struct vq_piece *pieces, unsigned int out_count,
            unsigned int in_count, void *cookie);
 
-/* The same for a single piece, which the device writes; or reads. */
-int vq_add_in(struct virtqueue *q, const void *data, uint32_t bytes, void *cookie);
-int vq_add_out(struct virtqueue *q, const void *data, uint32_t bytes, void *cookie);
+/* The same for a single piece, which the device writes, or reads. */
+int vq_add_one(struct virtqueue *q, const void *data, uint32_t bytes, bool writable, void *cookie);
 
 /* A single descriptor is cheaper for both sides than a table of one. */
 static inline bool vq_goes_indirect(const struct virtqueue *q, unsigned int pieces)

@@ -98,7 +98,7 @@ static int add(unsigned int out, unsigned int in, uintptr_t cookie)
 	struct vq_piece pieces[MODEL_PIECES];
 
 	if (out == 0 && in == 1)
-		return vq_add_in(&q, memory, 1, (void *)cookie);
+		return vq_add_one(&q, memory, 1, true, (void *)cookie);
 	for (unsigned int i = 0; i < out + in; i++)
 		pieces[i] = (struct vq_piece){memory, i + 1};
 	return vq_add(&q, pieces, out, in, (void *)cookie);
