@@ -38,9 +38,9 @@
 
 struct virtio_driver;
 
+/* What a driver keeps about a device begins with this. */
 struct virtio_device {
 	const struct virtio_driver *driver;
-	void *priv; /* the driver's */
 	uint8_t *regs;
 	dt_node node;
 	bool legacy;       /* version 1 of the transport: virtio 1.2, section 4.2.4 */
@@ -51,6 +51,7 @@ struct virtio_device {
 struct virtio_driver {
 	const char *name; /* "virtio-net" */
 	uint32_t device_id;
+	uint32_t state_bytes; /* of what it keeps about a device, zeroed before probe, for good */
 	/* As struct driver's. On failure the transport resets the device and forgets it. */
 	int (*probe)(struct virtio_device *dev);
 	/* Some queue may have used buffers. Interrupt context. */

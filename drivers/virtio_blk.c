@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <pith/block.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/irq.h>
 #include <pith/log.h>
@@ -51,8 +50,8 @@ struct blk_header {
 #define ANSWER_TIMEOUT_NS (30 * NS_PER_S)
 
 struct virtio_blk {
+	struct virtio_device vdev;
 	struct block_device block;
-	struct virtio_device *vdev;
 	char name[8];
 	struct virtqueue q;
 	struct waitq done;
@@ -67,6 +66,11 @@ static struct virtio_blk *to_blk(struct block_device *block)
 	return container_of(block, struct virtio_blk, block);
 }
 
+static struct virtio_blk *to_blk_of(struct virtio_device *vdev)
+{
+	return container_of(vdev, struct virtio_blk, vdev);
+}
+
 /* Wait for the request. Returns the bytes that the device wrote, or -EIO. */
 static int64_t wait_answer(struct virtio_blk *b)
 {
@@ -74,11 +78,11 @@ static int64_t wait_answer(struct virtio_blk *b)
 	unsigned long daif = irq_save();
 	int err = 0;
 
-	while (!b->vdev->broken && !vq_arm(&b->q, 0) && err == 0)
+	while (!b->vdev.broken && !vq_arm(&b->q, 0) && err == 0)
 		err = waitq_wait(&b->done, deadline_ns);
 	irq_restore(daif);
 	if (!vq_pop(&b->q)) {
-		virtio_break(b->vdev, "no answer for 30 seconds");
+		virtio_break(&b->vdev, "no answer for 30 seconds");
 		return -EIO;
 	}
 	return b->q.popped_bytes;
@@ -91,7 +95,7 @@ static int request(struct virtio_blk *b, uint32_t type, uint64_t sector, struct 
 	unsigned int count = 1;
 	int64_t written;
 
-	if (b->vdev->broken)
+	if (b->vdev.broken)
 		return -EIO;
 	if (data.bytes != 0)
 		pieces[count++] = data;
@@ -147,14 +151,14 @@ static int virtio_blk_flush(struct block_device *block)
 {
 	struct virtio_blk *b = to_blk(block);
 
-	if (!(b->vdev->features & F_FLUSH))
-		return b->vdev->broken ? -EIO : 0;
+	if (!(b->vdev.features & F_FLUSH))
+		return b->vdev.broken ? -EIO : 0;
 	return request(b, TYPE_FLUSH, 0, (struct vq_piece){NULL, 0});
 }
 
 static void virtio_blk_wake(struct virtio_device *vdev)
 {
-	struct virtio_blk *b = vdev->priv;
+	struct virtio_blk *b = to_blk_of(vdev);
 	unsigned long daif = irq_save();
 
 	vq_hush(&b->q);
@@ -169,17 +173,17 @@ static bool block_bytes_valid(uint32_t bytes)
 
 static int read_config(struct virtio_blk *b)
 {
-	uint64_t features = b->vdev->features;
+	uint64_t features = b->vdev.features;
 	struct block_device *block = &b->block;
 	uint64_t sectors;
 	uint32_t size_max = REQUEST_BYTES;
-	int err = virtio_config(b->vdev, CONFIG_CAPACITY, 4, 2, &sectors);
+	int err = virtio_config(&b->vdev, CONFIG_CAPACITY, 4, 2, &sectors);
 
 	block->block_bytes = SECTOR_BYTES;
 	if (err == 0 && (features & F_BLK_SIZE))
-		err = virtio_config(b->vdev, CONFIG_BLK_SIZE, 4, 1, &block->block_bytes);
+		err = virtio_config(&b->vdev, CONFIG_BLK_SIZE, 4, 1, &block->block_bytes);
 	if (err == 0 && (features & F_SIZE_MAX))
-		err = virtio_config(b->vdev, CONFIG_SIZE_MAX, 4, 1, &size_max);
+		err = virtio_config(&b->vdev, CONFIG_SIZE_MAX, 4, 1, &size_max);
 	if (err < 0)
 		return err;
 	if (!block_bytes_valid(block->block_bytes) || size_max < block->block_bytes) {
@@ -195,29 +199,25 @@ static int read_config(struct virtio_blk *b)
 
 static int set_up(struct virtio_blk *b)
 {
-	int err = virtio_negotiate(b->vdev, F_WANTED);
+	int err = virtio_negotiate(&b->vdev, F_WANTED);
 
 	if (err == 0)
 		err = read_config(b);
 	if (err == 0)
-		err = virtio_queue(b->vdev, 0, &b->q, QUEUE_WANTED, PIECES_MAX);
+		err = virtio_queue(&b->vdev, 0, &b->q, QUEUE_WANTED, PIECES_MAX);
 	if (err < 0)
 		return err;
 	if (b->q.size < PIECES_MAX) /* nor may a chain in a table be longer than the ring */
 		return -ENOTSUP;
-	return virtio_start(b->vdev);
+	return virtio_start(&b->vdev);
 }
 
 static int virtio_blk_probe(struct virtio_device *vdev)
 {
 	static unsigned int count;
-	struct virtio_blk *b = boot_alloc(sizeof(*b));
+	struct virtio_blk *b = to_blk_of(vdev);
 	int err;
 
-	if (!b)
-		return -ENOMEM;
-	vdev->priv = b;
-	b->vdev = vdev;
 	waitq_init(&b->done);
 	snprintf(b->name, sizeof(b->name), "vd%c", 'a' + count % 26);
 	b->block.name = b->name;
@@ -241,6 +241,7 @@ static int virtio_blk_probe(struct virtio_device *vdev)
 VIRTIO_DRIVER(blk) = {
     .name = "virtio-blk",
     .device_id = VIRTIO_ID_BLOCK,
+    .state_bytes = sizeof(struct virtio_blk),
     .probe = virtio_blk_probe,
     .queue_interrupt = virtio_blk_wake,
     .broke = virtio_blk_wake,

@@ -77,12 +77,12 @@ static void reg_write(struct virtio_device *dev, unsigned int offset, uint32_t v
 	write32(dev->regs + offset, value);
 }
 
-static void reg_write_address(struct virtio_device *dev, unsigned int offset, const void *p)
+static void write_address(uint8_t *reg, const void *p)
 {
 	uint64_t address = vq_dma(p);
 
-	reg_write(dev, offset, (uint32_t)address);
-	reg_write(dev, offset + 4, (uint32_t)(address >> 32));
+	write32(reg, (uint32_t)address);
+	write32(reg + 4, (uint32_t)(address >> 32));
 }
 
 static void status_add(struct virtio_device *dev, uint32_t bits)
@@ -98,14 +98,8 @@ static void complain(struct virtio_device *dev, const char *what, const char *mo
 /* Returns 0 or -ETIMEDOUT: the device may still be writing to our memory. */
 static int reset(struct virtio_device *dev)
 {
-	uint64_t deadline_ns = time_now_ns() + RESET_TIMEOUT_NS;
-
 	reg_write(dev, STATUS, 0);
-	while (reg_read(dev, STATUS) != 0) {
-		if (time_now_ns() >= deadline_ns)
-			return -ETIMEDOUT;
-	}
-	return 0;
+	return io_wait32(dev->regs + STATUS, UINT32_MAX, 0, time_now_ns() + RESET_TIMEOUT_NS);
 }
 
 void virtio_break(struct virtio_device *dev, const char *why)
@@ -193,24 +187,29 @@ int virtio_config(struct virtio_device *dev, unsigned int offset, unsigned int w
 
 static void queue_publish(struct virtio_device *dev, struct virtqueue *q)
 {
-	reg_write(dev, QUEUE_NUM, q->size);
+	uint8_t *regs = dev->regs;
+
+	write32(regs + QUEUE_NUM, q->size);
 	io_wmb(); /* the cleared indices before the device may look */
 	if (dev->legacy) {
-		reg_write(dev, QUEUE_ALIGN, LEGACY_PAGE_BYTES);
-		reg_write(dev, QUEUE_PFN, (uint32_t)(vq_dma(q->desc) / LEGACY_PAGE_BYTES));
+		write32(regs + QUEUE_ALIGN, LEGACY_PAGE_BYTES);
+		write32(regs + QUEUE_PFN, (uint32_t)(vq_dma(q->desc) / LEGACY_PAGE_BYTES));
 		return;
 	}
-	reg_write_address(dev, QUEUE_DESC, q->desc);
-	reg_write_address(dev, QUEUE_DRIVER, q->avail);
-	reg_write_address(dev, QUEUE_DEVICE, q->used);
-	reg_write(dev, QUEUE_READY, 1);
+	write_address(regs + QUEUE_DESC, q->desc);
+	write_address(regs + QUEUE_DRIVER, q->avail);
+	write_address(regs + QUEUE_DEVICE, q->used);
+	write32(regs + QUEUE_READY, 1);
 }
 
 /* Sections 4.2.3.2 and, legacy, 4.2.4. */
 unsigned int virtio_queue_max(struct virtio_device *dev, unsigned int index)
 {
+	uint32_t max;
+
 	reg_write(dev, QUEUE_SEL, index);
-	return MIN(reg_read(dev, QUEUE_NUM_MAX), QUEUE_SIZE_MAX);
+	max = reg_read(dev, QUEUE_NUM_MAX);
+	return MIN(max, QUEUE_SIZE_MAX);
 }
 
 int virtio_queue(struct virtio_device *dev, unsigned int index, struct virtqueue *q,
@@ -309,11 +308,13 @@ static int virtio_mmio_probe(const struct device *d)
 	version = read32(regs + VERSION);
 	if (version != 1 && version != 2)
 		return -ENOTSUP;
-	dev = boot_alloc(sizeof(*dev));
+	dev = boot_alloc(driver->state_bytes);
 	if (!dev)
 		return -ENOMEM;
-	*dev = (struct virtio_device){
-	    .driver = driver, .regs = regs, .node = d->node, .legacy = version == 1};
+	dev->driver = driver;
+	dev->regs = regs;
+	dev->node = d->node;
+	dev->legacy = version == 1;
 	return bring_up(dev);
 }
 

@@ -106,8 +106,8 @@ struct rx_buffer {
 };
 
 struct virtio_net {
+	struct virtio_device vdev;
 	struct netdev dev;
-	struct virtio_device *vdev;
 	unsigned int header_bytes;
 
 	struct virtqueue rx;
@@ -131,6 +131,11 @@ struct virtio_net {
 static struct virtio_net *to_net(struct netdev *dev)
 {
 	return container_of(dev, struct virtio_net, dev);
+}
+
+static struct virtio_net *to_net_of(struct virtio_device *vdev)
+{
+	return container_of(vdev, struct virtio_net, vdev);
 }
 
 /* --- Receive ----------------------------------------------------------------------------------- */
@@ -194,7 +199,7 @@ static struct netbuf *take_free_list(struct netdev *dev)
 	struct netbuf *list = dev->free_list;
 
 	dev->free_list = NULL;
-	irq_restore(daif);
+	irq_restore_quiet(daif);
 	return list;
 }
 
@@ -233,7 +238,7 @@ static void virtio_net_refill(struct netdev *dev)
 		posted += rx_post_fresh(n);
 	daif = irq_save();
 	dev->free_count -= posted;
-	irq_restore(daif);
+	irq_restore_quiet(daif);
 	vq_kick(&n->rx);
 }
 
@@ -242,7 +247,7 @@ static void rx_hold(struct netdev *dev, unsigned int count)
 	unsigned long daif = irq_save();
 
 	dev->held_count += count;
-	irq_restore(daif);
+	irq_restore_quiet(daif);
 }
 
 /* A buffer from the ring as a netbuf of the bytes from skip on, or NULL. */
@@ -255,7 +260,7 @@ static inline struct netbuf *rx_take(struct virtio_net *n, unsigned int skip)
 		return NULL;
 	if (bytes < skip || bytes == 0) {
 		/* Lost to the ring, which is no more. */
-		virtio_break(n->vdev, "it received less than a header");
+		virtio_break(&n->vdev, "it received less than a header");
 		return NULL;
 	}
 	b->nb.next = NULL;
@@ -281,13 +286,13 @@ static bool rx_take_rest(struct virtio_net *n, struct netbuf *first, unsigned in
 	struct netbuf *last = first;
 
 	if (count == 0) {
-		virtio_break(n->vdev, "it received a frame of no buffers");
+		virtio_break(&n->vdev, "it received a frame of no buffers");
 		return false;
 	}
 	for (unsigned int i = 1; i < count; i++) {
 		last->next = rx_take(n, 0);
 		if (!last->next) {
-			virtio_break(n->vdev, "it received less than it said");
+			virtio_break(&n->vdev, "it received less than it said");
 			return false;
 		}
 		last = last->next;
@@ -314,7 +319,7 @@ static inline bool is_frame(const struct virtio_net *n, uint32_t bytes, unsigned
 		return false;
 	if (gso_type == GSO_NONE)
 		return bytes <= n->rx_frame_max;
-	return (gso_type == GSO_TCPV4 || gso_type == GSO_TCPV6) && (n->vdev->features & allowed) &&
+	return (gso_type == GSO_TCPV4 || gso_type == GSO_TCPV6) && (n->vdev.features & allowed) &&
 	       (flags & HEADER_NEEDS_CSUM) && bytes <= RX_LARGE_BYTES;
 }
 
@@ -344,7 +349,7 @@ static struct netbuf *virtio_net_receive(struct netdev *dev)
 		header = (struct net_header *)(frame->data - n->header_bytes);
 		flags = SHARED(header->flags);
 		gso_type = SHARED(header->gso_type);
-		if (n->vdev->features & F_MRG_RXBUF)
+		if (n->vdev.features & F_MRG_RXBUF)
 			count = SHARED(header->num_buffers);
 		if (count != 1 && !rx_take_rest(n, frame, count))
 			return NULL;
@@ -521,7 +526,7 @@ static bool virtio_net_arm(struct netdev *dev)
 
 static void virtio_net_queue_interrupt(struct virtio_device *vdev)
 {
-	struct virtio_net *n = vdev->priv;
+	struct virtio_net *n = to_net_of(vdev);
 
 	n->dev.stats.interrupts++;
 	vq_hush(&n->rx);
@@ -534,14 +539,14 @@ static bool read_link(struct virtio_net *n)
 {
 	uint16_t status = STATUS_LINK_UP;
 
-	if (n->vdev->features & F_STATUS)
-		virtio_config(n->vdev, CONFIG_STATUS, sizeof(status), 1, &status);
+	if (n->vdev.features & F_STATUS)
+		virtio_config(&n->vdev, CONFIG_STATUS, sizeof(status), 1, &status);
 	return status & STATUS_LINK_UP;
 }
 
 static void virtio_net_config_interrupt(struct virtio_device *vdev)
 {
-	struct virtio_net *n = vdev->priv;
+	struct virtio_net *n = to_net_of(vdev);
 
 	n->dev.link_up = read_link(n);
 	netdev_signal(&n->dev);
@@ -549,7 +554,7 @@ static void virtio_net_config_interrupt(struct virtio_device *vdev)
 
 static void virtio_net_broke(struct virtio_device *vdev)
 {
-	struct virtio_net *n = vdev->priv;
+	struct virtio_net *n = to_net_of(vdev);
 
 	n->dev.broken = true;
 	n->dev.link_up = false;
@@ -590,7 +595,7 @@ static uint64_t wanted_features(struct virtio_device *vdev)
 /* Section 5.1.6: 12 bytes, but 10 in legacy devices without MRG_RXBUF. */
 static void choose_layout(struct virtio_net *n)
 {
-	struct virtio_device *vdev = n->vdev;
+	struct virtio_device *vdev = &n->vdev;
 	bool merge = (vdev->features & F_MRG_RXBUF) != 0;
 
 	n->header_bytes = sizeof(struct net_header);
@@ -608,25 +613,25 @@ static void choose_layout(struct virtio_net *n)
 static int read_config(struct virtio_net *n)
 {
 	struct netdev *dev = &n->dev;
-	uint64_t features = n->vdev->features;
+	uint64_t features = n->vdev.features;
 	int err = 0;
 
 	dev->mtu = MTU_ETHERNET;
 	if (features & F_MTU)
-		err = virtio_config(n->vdev, CONFIG_MTU, sizeof(dev->mtu), 1, &dev->mtu);
+		err = virtio_config(&n->vdev, CONFIG_MTU, sizeof(dev->mtu), 1, &dev->mtu);
 	/* It was within these when the feature was chosen. */
 	if (err == 0 && (dev->mtu < MTU_MIN || dev->mtu > MTU_MAX))
 		err = -EINVAL;
 	n->rx_frame_max = ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES + dev->mtu;
 	if (err == 0 && (features & F_MAC))
-		err = virtio_config(n->vdev, CONFIG_MAC, 1, sizeof(dev->mac), dev->mac);
+		err = virtio_config(&n->vdev, CONFIG_MAC, 1, sizeof(dev->mac), dev->mac);
 	dev->link_up = read_link(n);
 	return err;
 }
 
 static void offer_offloads(struct virtio_net *n)
 {
-	uint64_t features = n->vdev->features;
+	uint64_t features = n->vdev.features;
 
 	if (features & F_CSUM)
 		n->dev.features |= NETDEV_TX_CSUM;
@@ -643,8 +648,8 @@ static int set_up_rx(struct virtio_net *n)
 	struct netdev *dev = &n->dev;
 	unsigned int count = netdev_rx_buffers_wanted();
 	unsigned int pieces = n->rx_header_split != 0 ? 2 : 1;
-	bool large = n->vdev->features & F_GUEST_TSO;
-	int err = virtio_queue(n->vdev, QUEUE_RX, &n->rx, count * pieces, 0);
+	bool large = n->vdev.features & F_GUEST_TSO;
+	int err = virtio_queue(&n->vdev, QUEUE_RX, &n->rx, count * pieces, 0);
 
 	if (err < 0)
 		return err;
@@ -669,7 +674,7 @@ static int set_up_rx(struct virtio_net *n)
 static int set_up_tx(struct virtio_net *n)
 {
 	/* As many as there are receive buffers: both scale from RAM. */
-	int err = virtio_queue(n->vdev, QUEUE_TX, &n->tx,
+	int err = virtio_queue(&n->vdev, QUEUE_TX, &n->tx,
 	                       MIN(netdev_rx_buffers_wanted(), TX_RING_MAX), TX_PIECES);
 
 	if (err < 0)
@@ -691,17 +696,17 @@ static void report(const struct virtio_net *n)
 
 	klog("%s: virtio-net%s %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, rings %u/%u, %u "
 	     "buffers%s%s%s%s",
-	     dev->name, n->vdev->legacy ? " (legacy)" : "", dev->mac[0], dev->mac[1], dev->mac[2],
+	     dev->name, n->vdev.legacy ? " (legacy)" : "", dev->mac[0], dev->mac[1], dev->mac[2],
 	     dev->mac[3], dev->mac[4], dev->mac[5], dev->mtu, n->rx.size, n->tx.size,
 	     dev->rx_buffers, dev->features & NETDEV_TX_CSUM ? ", tx csum" : "",
 	     dev->features & NETDEV_RX_CSUM ? ", rx csum" : "",
 	     dev->features & NETDEV_TX_TSO4 ? ", tx large" : "",
-	     n->vdev->features & F_GUEST_TSO ? ", rx large" : "");
+	     n->vdev.features & F_GUEST_TSO ? ", rx large" : "");
 }
 
 static int set_up(struct virtio_net *n)
 {
-	int err = virtio_negotiate(n->vdev, wanted_features(n->vdev));
+	int err = virtio_negotiate(&n->vdev, wanted_features(&n->vdev));
 
 	if (err < 0)
 		return err;
@@ -715,7 +720,7 @@ static int set_up(struct virtio_net *n)
 		return err;
 	netdev_ensure_mac(&n->dev);
 	offer_offloads(n);
-	return virtio_start(n->vdev);
+	return virtio_start(&n->vdev);
 }
 
 static void tear_down(struct virtio_net *n)
@@ -729,18 +734,13 @@ static void tear_down(struct virtio_net *n)
 	free(n->rx_buffers);
 	free(n->tx_headers);
 	free(n->tx_bounce);
-	free(n);
 }
 
 static int virtio_net_probe(struct virtio_device *vdev)
 {
-	struct virtio_net *n = calloc(1, sizeof(*n));
+	struct virtio_net *n = to_net_of(vdev);
 	int err;
 
-	if (!n)
-		return -ENOMEM;
-	vdev->priv = n;
-	n->vdev = vdev;
 	n->tx_timer.expired = tx_timer_expired;
 	netdev_name(&n->dev);
 	n->dev.node = vdev->node;
@@ -758,6 +758,7 @@ static int virtio_net_probe(struct virtio_device *vdev)
 VIRTIO_DRIVER(net) = {
     .name = "virtio-net",
     .device_id = VIRTIO_ID_NET,
+    .state_bytes = sizeof(struct virtio_net),
     .probe = virtio_net_probe,
     .queue_interrupt = virtio_net_queue_interrupt,
     .config_interrupt = virtio_net_config_interrupt,

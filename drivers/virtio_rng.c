@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <pith/boot_alloc.h>
 #include <pith/compiler.h>
 #include <pith/entropy.h>
 #include <pith/irq.h>
@@ -22,13 +21,18 @@
 #define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
 
 struct virtio_rng {
+	struct virtio_device vdev;
 	struct entropy_source source;
-	struct virtio_device *vdev;
 	struct virtqueue q;
 	struct waitq done;
 	struct mutex lock; /* of the queue and the buffer */
 	uint8_t buffer[BUFFER_BYTES];
 };
+
+static struct virtio_rng *to_rng(struct virtio_device *vdev)
+{
+	return container_of(vdev, struct virtio_rng, vdev);
+}
 
 static void post(struct virtio_rng *r)
 {
@@ -43,10 +47,10 @@ static int wait_buffer(struct virtio_rng *r, bool nonblock)
 	unsigned long daif = irq_save();
 	int err = 0;
 
-	while (!r->vdev->broken && !vq_arm(&r->q, 0) && err == 0)
+	while (!r->vdev.broken && !vq_arm(&r->q, 0) && err == 0)
 		err = nonblock ? -EAGAIN : waitq_wait(&r->done, deadline_ns);
 	irq_restore(daif);
-	return r->vdev->broken ? -EIO : err;
+	return r->vdev.broken ? -EIO : err;
 }
 
 /* Hand over what arrived, keep no copy, and ask for more. */
@@ -79,7 +83,7 @@ static int virtio_rng_read(struct entropy_source *s, void *buf, size_t count, bo
 
 static void virtio_rng_wake(struct virtio_device *vdev)
 {
-	struct virtio_rng *r = vdev->priv;
+	struct virtio_rng *r = to_rng(vdev);
 	unsigned long daif = irq_save();
 
 	vq_hush(&r->q);
@@ -89,13 +93,9 @@ static void virtio_rng_wake(struct virtio_device *vdev)
 
 static int virtio_rng_probe(struct virtio_device *vdev)
 {
-	struct virtio_rng *r = boot_alloc(sizeof(*r));
+	struct virtio_rng *r = to_rng(vdev);
 	int err;
 
-	if (!r)
-		return -ENOMEM;
-	vdev->priv = r;
-	r->vdev = vdev;
 	r->source.name = "virtio-rng";
 	r->source.read = virtio_rng_read;
 	waitq_init(&r->done);
@@ -117,6 +117,7 @@ static int virtio_rng_probe(struct virtio_device *vdev)
 VIRTIO_DRIVER(rng) = {
     .name = "virtio-rng",
     .device_id = VIRTIO_ID_RNG,
+    .state_bytes = sizeof(struct virtio_rng),
     .probe = virtio_rng_probe,
     .queue_interrupt = virtio_rng_wake,
     .broke = virtio_rng_wake,

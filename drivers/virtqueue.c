@@ -65,7 +65,6 @@ COLD int vq_init(struct virtqueue *q, unsigned int size, size_t used_align,
 	q->ring_pages = ALIGN_UP(ring_bytes, PAGE_BYTES) / PAGE_BYTES;
 	ring = page_alloc(q->ring_pages, PAGE_BYTES, UINT64_MAX);
 	q->slots = malloc(size * sizeof(*q->slots));
-	q->tables = NULL;
 	if (table_entries != 0)
 		q->tables = malloc(size * table_entries * sizeof(*q->tables));
 	q->desc = (struct vring_desc *)ring;
@@ -77,9 +76,7 @@ COLD int vq_init(struct virtqueue *q, unsigned int size, size_t used_align,
 	q->used = (struct vring_used *)(ring + used_at);
 	q->size = (uint16_t)size;
 	q->table_entries = (uint16_t)table_entries;
-	q->free_head = q->fresh = q->in_flight = 0;
 	q->free_count = (uint16_t)size;
-	q->avail_idx = q->published_idx = q->used_idx = q->used_seen = 0;
 	rings_clear(q);
 	return 0;
 }

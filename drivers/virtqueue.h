@@ -90,7 +90,7 @@ struct vq_piece {
 };
 
 /*
- * Lay the rings out in fresh memory. Set dev, notify, index and event_idx before.
+ * Lay the rings out in fresh memory. Set dev, notify, index and event_idx before, and all else to 0.
  *
  * size          entries, a power of two up to QUEUE_SIZE_MAX
  * used_align    bytes: 4, or the page size for a legacy device

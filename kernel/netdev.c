@@ -114,7 +114,7 @@ void netbuf_free(struct netbuf *nb)
 	dev->free_list = nb;
 	dev->free_count++;
 	dev->held_count--;
-	irq_restore(daif);
+	irq_restore_quiet(daif);
 	if (dry)
 		netdev_kick();
 }
