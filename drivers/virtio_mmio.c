@@ -67,16 +67,6 @@
 extern const struct virtio_driver *const __virtio_drivers_start[];
 extern const struct virtio_driver *const __virtio_drivers_end[];
 
-static uint32_t reg_read(struct virtio_device *dev, unsigned int offset)
-{
-	return read32(dev->regs + offset);
-}
-
-static void reg_write(struct virtio_device *dev, unsigned int offset, uint32_t value)
-{
-	write32(dev->regs + offset, value);
-}
-
 static void write_address(uint8_t *reg, const void *p)
 {
 	uint64_t address = vq_dma(p);
@@ -87,7 +77,7 @@ static void write_address(uint8_t *reg, const void *p)
 
 static void status_add(struct virtio_device *dev, uint32_t bits)
 {
-	reg_write(dev, STATUS, reg_read(dev, STATUS) | bits);
+	write32(dev->regs + STATUS, read32(dev->regs + STATUS) | bits);
 }
 
 static void complain(struct virtio_device *dev, const char *what, const char *more)
@@ -98,7 +88,7 @@ static void complain(struct virtio_device *dev, const char *what, const char *mo
 /* Returns 0 or -ETIMEDOUT: the device may still be writing to our memory. */
 static int reset(struct virtio_device *dev)
 {
-	reg_write(dev, STATUS, 0);
+	write32(dev->regs + STATUS, 0);
 	return io_wait32(dev->regs + STATUS, UINT32_MAX, 0, time_now_ns() + RESET_TIMEOUT_NS);
 }
 
@@ -115,38 +105,39 @@ void virtio_break(struct virtio_device *dev, const char *why)
 
 uint64_t virtio_offered(struct virtio_device *dev)
 {
+	uint8_t *regs = dev->regs;
 	uint64_t low;
 
-	reg_write(dev, DEVICE_FEATURES_SEL, 0);
-	low = reg_read(dev, DEVICE_FEATURES);
+	write32(regs + DEVICE_FEATURES_SEL, 0);
+	low = read32(regs + DEVICE_FEATURES);
 	if (dev->legacy) /* has 32 bits of them only */
 		return low;
-	reg_write(dev, DEVICE_FEATURES_SEL, 1);
-	return low | (uint64_t)reg_read(dev, DEVICE_FEATURES) << 32;
+	write32(regs + DEVICE_FEATURES_SEL, 1);
+	return low | (uint64_t)read32(regs + DEVICE_FEATURES) << 32;
 }
 
 /* Section 3.1.1, steps 4 to 6; a legacy device knows no FEATURES_OK (3.1.2). */
 int virtio_negotiate(struct virtio_device *dev, uint64_t wanted)
 {
-	uint64_t offered = virtio_offered(dev);
+	uint64_t features = virtio_offered(dev) & (wanted | VIRTIO_F_VERSION_1);
+	const char *problem = "neither legacy nor version 1";
+	uint8_t *regs = dev->regs;
 
-	dev->features = offered & (wanted | VIRTIO_F_VERSION_1);
-	reg_write(dev, DRIVER_FEATURES_SEL, 0);
-	reg_write(dev, DRIVER_FEATURES, (uint32_t)dev->features);
+	dev->features = features;
+	write32(regs + DRIVER_FEATURES_SEL, 0);
+	write32(regs + DRIVER_FEATURES, (uint32_t)features);
 	if (dev->legacy)
 		return 0;
-	reg_write(dev, DRIVER_FEATURES_SEL, 1);
-	reg_write(dev, DRIVER_FEATURES, (uint32_t)(dev->features >> 32));
-	if (!(offered & VIRTIO_F_VERSION_1)) {
-		complain(dev, "neither legacy nor version 1", "");
-		return -ENOTSUP;
+	write32(regs + DRIVER_FEATURES_SEL, 1);
+	write32(regs + DRIVER_FEATURES, (uint32_t)(features >> 32));
+	if (features & VIRTIO_F_VERSION_1) {
+		status_add(dev, STATUS_FEATURES_OK);
+		if (read32(regs + STATUS) & STATUS_FEATURES_OK)
+			return 0;
+		problem = "wants a feature that we do not have";
 	}
-	status_add(dev, STATUS_FEATURES_OK);
-	if (!(reg_read(dev, STATUS) & STATUS_FEATURES_OK)) {
-		complain(dev, "wants a feature that we do not have", "");
-		return -ENOTSUP;
-	}
-	return 0;
+	complain(dev, problem, "");
+	return -ENOTSUP;
 }
 
 /* Accesses as wide as the field: section 4.2.2.2. */
@@ -167,7 +158,7 @@ static void config_read_field(const uint8_t *at, unsigned int width, uint8_t *ou
 
 static uint32_t config_generation(struct virtio_device *dev)
 {
-	return dev->legacy ? 0 : reg_read(dev, CONFIG_GENERATION);
+	return dev->legacy ? 0 : read32(dev->regs + CONFIG_GENERATION);
 }
 
 int virtio_config(struct virtio_device *dev, unsigned int offset, unsigned int width,
@@ -207,8 +198,8 @@ unsigned int virtio_queue_max(struct virtio_device *dev, unsigned int index)
 {
 	uint32_t max;
 
-	reg_write(dev, QUEUE_SEL, index);
-	max = reg_read(dev, QUEUE_NUM_MAX);
+	write32(dev->regs + QUEUE_SEL, index);
+	max = read32(dev->regs + QUEUE_NUM_MAX);
 	return MIN(max, QUEUE_SIZE_MAX);
 }
 
@@ -240,13 +231,13 @@ int virtio_queue(struct virtio_device *dev, unsigned int index, struct virtqueue
 static void virtio_mmio_interrupt(void *arg)
 {
 	struct virtio_device *dev = arg;
-	uint32_t cause = reg_read(dev, INTERRUPT_STATUS);
+	uint32_t cause = read32(dev->regs + INTERRUPT_STATUS);
 
-	reg_write(dev, INTERRUPT_ACK, cause);
+	write32(dev->regs + INTERRUPT_ACK, cause);
 	if (dev->broken)
 		return;
 	if (cause & IRQ_CONFIG) {
-		if (reg_read(dev, STATUS) & STATUS_NEEDS_RESET)
+		if (read32(dev->regs + STATUS) & STATUS_NEEDS_RESET)
 			virtio_break(dev, "it says that it needs a reset");
 		else if (dev->driver->config_interrupt)
 			dev->driver->config_interrupt(dev);
@@ -284,7 +275,7 @@ static int bring_up(struct virtio_device *dev)
 	status_add(dev, STATUS_ACKNOWLEDGE);
 	status_add(dev, STATUS_DRIVER);
 	if (dev->legacy)
-		reg_write(dev, GUEST_PAGE_SIZE, LEGACY_PAGE_BYTES);
+		write32(dev->regs + GUEST_PAGE_SIZE, LEGACY_PAGE_BYTES);
 	err = dev->driver->probe(dev);
 	if (err < 0) {
 		status_add(dev, STATUS_FAILED);

@@ -109,6 +109,7 @@ struct virtio_net {
 	struct virtio_device vdev;
 	struct netdev dev;
 	unsigned int header_bytes;
+	uint16_t status; /* STATUS_*, when last looked at */
 
 	struct virtqueue rx;
 	struct rx_buffer *rx_buffers;
@@ -270,16 +271,6 @@ static inline struct netbuf *rx_take(struct virtio_net *n, unsigned int skip)
 	return &b->nb;
 }
 
-static void free_chain(struct netbuf *nb)
-{
-	while (nb) {
-		struct netbuf *next = nb->next;
-
-		netbuf_free(nb);
-		nb = next;
-	}
-}
-
 /* The other buffers of a merged frame. All of them are used by the time the first is: 5.1.6.3.2. */
 static bool rx_take_rest(struct virtio_net *n, struct netbuf *first, unsigned int count)
 {
@@ -357,7 +348,7 @@ static struct netbuf *virtio_net_receive(struct netdev *dev)
 		bytes = count == 1 ? frame->bytes : chain_bytes(frame);
 		if (!is_frame(n, bytes, flags, gso_type)) {
 			dev->stats.rx_errors++;
-			free_chain(frame);
+			netbuf_free_chain(frame);
 			continue;
 		}
 		if (dev->features & NETDEV_RX_CSUM)
@@ -381,17 +372,22 @@ static void virtio_net_reap(struct netdev *dev)
 		dev->transmit_done(dev, cookie);
 }
 
+static NOINLINE bool tx_has_room(const struct virtio_net *n, unsigned int pieces)
+{
+	return vq_has_room(&n->tx, pieces);
+}
+
 /* True when there is room now; else an interrupt will tell. */
 static bool tx_make_room(struct virtio_net *n, unsigned int pieces)
 {
 	virtio_net_reap(&n->dev);
-	if (vq_has_room(&n->tx, pieces))
+	if (tx_has_room(n, pieces))
 		return true;
 	n->dev.stats.tx_ring_full++;
 	vq_kick(&n->tx); /* what was never flushed would never be done */
 	if (vq_arm(&n->tx, n->tx.in_flight / 2))
 		virtio_net_reap(&n->dev);
-	return vq_has_room(&n->tx, pieces);
+	return tx_has_room(n, pieces);
 }
 
 static void fill_header(struct net_header *h, const struct netdev_tx *tx)
@@ -447,7 +443,7 @@ static __attribute__((noinline)) int transmit_gathered(struct virtio_net *n,
 		return -ENETDOWN;
 	if (tx->frag_count > NETDEV_MAX_FRAGS)
 		return -EMSGSIZE;
-	if (!vq_has_room(&n->tx, count) && !tx_make_room(n, count))
+	if (!tx_has_room(n, count) && !tx_make_room(n, count))
 		return dev->broken ? -ENETDOWN : -ENOBUFS;
 	bytes = gather(&pieces[1], tx);
 	if (n->tx_bounce) {
@@ -537,11 +533,10 @@ static void virtio_net_queue_interrupt(struct virtio_device *vdev)
 /* Without F_STATUS the link counts as up: section 5.1.4.2. */
 static bool read_link(struct virtio_net *n)
 {
-	uint16_t status = STATUS_LINK_UP;
-
+	n->status = STATUS_LINK_UP;
 	if (n->vdev.features & F_STATUS)
-		virtio_config(&n->vdev, CONFIG_STATUS, sizeof(status), 1, &status);
-	return status & STATUS_LINK_UP;
+		virtio_config(&n->vdev, CONFIG_STATUS, sizeof(n->status), 1, &n->status);
+	return n->status & STATUS_LINK_UP;
 }
 
 static void virtio_net_config_interrupt(struct virtio_device *vdev)
@@ -573,22 +568,26 @@ static const struct netdev_ops virtio_net_ops = {
 /* --- Probe ------------------------------------------------------------------------------------- */
 
 /* A bit that makes no sense alone is not accepted: section 5.1.3.1. */
-static uint64_t wanted_features(struct virtio_device *vdev)
+static uint64_t wanted_features(struct virtio_net *n, unsigned int buffers)
 {
+	struct virtio_device *vdev = &n->vdev;
+	struct netdev *dev = &n->dev;
 	uint64_t offered = virtio_offered(vdev), wanted = F_WANTED;
 	unsigned int mtu_max = offered & F_MRG_RXBUF ? MTU_MAX : MTU_MAX_UNMERGED;
-	uint16_t mtu;
 
 	if (!(offered & F_CSUM))
 		wanted &= ~F_HOST_TSO;
 	if (!netdev_large_receive || !(offered & F_GUEST_CSUM) || !(offered & F_MRG_RXBUF) ||
-	    MIN(netdev_rx_buffers_wanted(), virtio_queue_max(vdev, QUEUE_RX)) <
-	        RX_LARGE_BUFFERS_MIN)
+	    buffers < RX_LARGE_BUFFERS_MIN ||
+	    virtio_queue_max(vdev, QUEUE_RX) < RX_LARGE_BUFFERS_MIN)
 		wanted &= ~F_GUEST_TSO;
 	/* An MTU that IP or our buffers cannot live with is as good as none. */
-	if ((offered & F_MTU) && (virtio_config(vdev, CONFIG_MTU, sizeof(mtu), 1, &mtu) < 0 ||
-	                          mtu < MTU_MIN || mtu > mtu_max))
+	if (!(offered & F_MTU) ||
+	    virtio_config(vdev, CONFIG_MTU, sizeof(dev->mtu), 1, &dev->mtu) < 0 ||
+	    dev->mtu < MTU_MIN || dev->mtu > mtu_max) {
 		wanted &= ~F_MTU;
+		dev->mtu = MTU_ETHERNET;
+	}
 	return wanted;
 }
 
@@ -613,20 +612,12 @@ static void choose_layout(struct virtio_net *n)
 static int read_config(struct virtio_net *n)
 {
 	struct netdev *dev = &n->dev;
-	uint64_t features = n->vdev.features;
-	int err = 0;
 
-	dev->mtu = MTU_ETHERNET;
-	if (features & F_MTU)
-		err = virtio_config(&n->vdev, CONFIG_MTU, sizeof(dev->mtu), 1, &dev->mtu);
-	/* It was within these when the feature was chosen. */
-	if (err == 0 && (dev->mtu < MTU_MIN || dev->mtu > MTU_MAX))
-		err = -EINVAL;
 	n->rx_frame_max = ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES + dev->mtu;
-	if (err == 0 && (features & F_MAC))
-		err = virtio_config(&n->vdev, CONFIG_MAC, 1, sizeof(dev->mac), dev->mac);
 	dev->link_up = read_link(n);
-	return err;
+	if (n->vdev.features & F_MAC)
+		return virtio_config(&n->vdev, CONFIG_MAC, 1, sizeof(dev->mac), dev->mac);
+	return 0;
 }
 
 static void offer_offloads(struct virtio_net *n)
@@ -643,10 +634,9 @@ static void offer_offloads(struct virtio_net *n)
 		n->dev.features |= NETDEV_TX_TSO6;
 }
 
-static int set_up_rx(struct virtio_net *n)
+static int set_up_rx(struct virtio_net *n, unsigned int count)
 {
 	struct netdev *dev = &n->dev;
-	unsigned int count = netdev_rx_buffers_wanted();
 	unsigned int pieces = n->rx_header_split != 0 ? 2 : 1;
 	bool large = n->vdev.features & F_GUEST_TSO;
 	int err = virtio_queue(&n->vdev, QUEUE_RX, &n->rx, count * pieces, 0);
@@ -671,11 +661,9 @@ static int set_up_rx(struct virtio_net *n)
 	return 0;
 }
 
-static int set_up_tx(struct virtio_net *n)
+static int set_up_tx(struct virtio_net *n, unsigned int count)
 {
-	/* As many as there are receive buffers: both scale from RAM. */
-	int err = virtio_queue(&n->vdev, QUEUE_TX, &n->tx,
-	                       MIN(netdev_rx_buffers_wanted(), TX_RING_MAX), TX_PIECES);
+	int err = virtio_queue(&n->vdev, QUEUE_TX, &n->tx, MIN(count, TX_RING_MAX), TX_PIECES);
 
 	if (err < 0)
 		return err;
@@ -706,16 +694,18 @@ static void report(const struct virtio_net *n)
 
 static int set_up(struct virtio_net *n)
 {
-	int err = virtio_negotiate(&n->vdev, wanted_features(&n->vdev));
+	/* Frames on their way out, too: both scale from RAM. */
+	unsigned int buffers = netdev_rx_buffers_wanted();
+	int err = virtio_negotiate(&n->vdev, wanted_features(n, buffers));
 
 	if (err < 0)
 		return err;
 	choose_layout(n);
 	err = read_config(n);
 	if (err == 0)
-		err = set_up_rx(n);
+		err = set_up_rx(n, buffers);
 	if (err == 0)
-		err = set_up_tx(n);
+		err = set_up_tx(n, buffers);
 	if (err < 0)
 		return err;
 	netdev_ensure_mac(&n->dev);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <pith/compiler.h>
 #include <pith/entropy.h>
 #include <pith/irq.h>
 #include <pith/netdev.h>
@@ -104,7 +105,7 @@ static bool ring_is_dry(const struct netdev *dev)
 	return dev->rx_buffers - dev->held_count - dev->free_count < dev->rx_ring_low;
 }
 
-void netbuf_free(struct netbuf *nb)
+NOINLINE void netbuf_free(struct netbuf *nb)
 {
 	struct netdev *dev = nb->dev;
 	unsigned long daif = irq_save();
@@ -117,4 +118,14 @@ void netbuf_free(struct netbuf *nb)
 	irq_restore_quiet(daif);
 	if (dry)
 		netdev_kick();
+}
+
+void netbuf_free_chain(struct netbuf *nb)
+{
+	while (nb) {
+		struct netbuf *next = nb->next;
+
+		netbuf_free(nb);
+		nb = next;
+	}
 }

@@ -84,16 +84,6 @@ static struct pbuf *wrap_all(struct netbuf *nb, size_t bytes)
 	return first;
 }
 
-static void free_all(struct netbuf *nb)
-{
-	while (nb) {
-		struct netbuf *next = nb->next;
-
-		netbuf_free(nb);
-		nb = next;
-	}
-}
-
 /*
  * In memory for at least the smallest frame that a wire can carry, as lwIP looks at some headers
  * before it checks that they are there.
@@ -111,7 +101,7 @@ static struct pbuf *copy_all(struct netdev *dev, struct netbuf *nb, size_t bytes
 		memcpy(to, n->data, n->bytes);
 		to += n->bytes;
 	}
-	free_all(nb);
+	netbuf_free_chain(nb);
 	return p;
 }
 
@@ -154,7 +144,7 @@ static void receive(struct port *port, struct netbuf *nb)
 		bytes += n->bytes;
 	if (bytes > UINT16_MAX) {
 		dev->stats.rx_errors++;
-		free_all(nb);
+		netbuf_free_chain(nb);
 		return;
 	}
 	if ((bytes <= RX_COPY_BYTES && many_are_held(dev)) || short_of_buffers(dev))

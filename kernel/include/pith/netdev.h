@@ -178,5 +178,7 @@ static inline void netdev_signal(struct netdev *dev)
 }
 /* Any thread or interrupt: the buffer (one fragment) goes back; only puts it on a list. */
 void netbuf_free(struct netbuf *nb);
+/* The same for all fragments of a frame; NULL: none. */
+void netbuf_free_chain(struct netbuf *nb);
 
 #endif
