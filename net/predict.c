@@ -18,6 +18,8 @@ static void reset_sender(const struct tcp_pcb *pcb);
 static void tcp_parseopt(struct tcp_pcb *pcb);
 static void tcp_add_sack(struct tcp_pcb *pcb, uint32_t left, uint32_t right);
 static void clip_sacks(struct tcp_pcb *pcb, uint32_t from, uint32_t to);
+static void fit_window(const struct tcp_pcb *pcb, struct tcp_seg *seg);
+static void queue_segment(struct tcp_pcb *pcb);
 
 /* Of an incoming segment: at many places, which it makes shorter. */
 #undef TCP_TCPLEN
@@ -404,6 +406,97 @@ static void clip_sacks(struct tcp_pcb *pcb, uint32_t from, uint32_t to)
 			*end++ = r;
 	}
 	keep_sacks(pcb, end);
+}
+
+/* --- Segments after a lost one ------------------------------------------------------------------- */
+
+/* Without what is beyond the window. */
+static void fit_window(const struct tcp_pcb *pcb, struct tcp_seg *seg)
+{
+	uint32_t room = pcb->rcv_nxt + pcb->rcv_wnd - seg->tcphdr->seqno;
+
+	if (TCP_TCPLEN(seg) <= room)
+		return;
+	TCPH_UNSET_FLAG(seg->tcphdr, TCP_FIN);
+	seg->len = (uint16_t)room;
+	pbuf_realloc(seg->p, seg->len);
+}
+
+/* Where in pcb->ooseq, which is in order, inseg is to go; NULL: nowhere, it is there already. */
+static struct tcp_seg **find_place(struct tcp_pcb *pcb)
+{
+	struct tcp_seg **at = &pcb->ooseq, *before = NULL, *after;
+
+	while ((after = *at) != NULL && TCP_SEQ_LT(after->tcphdr->seqno, seqno)) {
+		before = after;
+		at = &after->next;
+	}
+	/* The last one may have been longer than the window. */
+	if (after && after->tcphdr->seqno == seqno && (inseg.len <= after->len || !after->next))
+		return NULL;
+	if (!before)
+		return at;
+	if (TCPH_FLAGS(before->tcphdr) & TCP_FIN)
+		return NULL;
+	if (TCP_SEQ_GT(before->tcphdr->seqno + before->len, seqno)) {
+		before->len = (uint16_t)(seqno - before->tcphdr->seqno);
+		pbuf_realloc(before->p, before->len);
+	}
+	return at;
+}
+
+/* The block of what is there that has inseg in it. */
+static void tell_block(struct tcp_pcb *pcb)
+{
+	uint32_t left = 0, right = 0;
+	bool found = false;
+
+	for (const struct tcp_seg *s = pcb->ooseq; s; s = s->next) {
+		uint32_t start = s->tcphdr->seqno;
+
+		if (s == pcb->ooseq || start != right) {
+			if (found)
+				break;
+			left = start;
+		}
+		right = start + s->len;
+		found |= TCP_SEQ_LEQ(start, seqno) && TCP_SEQ_LT(seqno, right);
+	}
+	if (found)
+		tcp_add_sack(pcb, left, right);
+}
+
+static void limit_queue(struct tcp_pcb *pcb)
+{
+	unsigned int left = TCP_OOSEQ_PBUFS_LIMIT(pcb);
+	struct tcp_seg *s;
+
+	for (struct tcp_seg **at = &pcb->ooseq; (s = *at) != NULL; at = &s->next) {
+		unsigned int count = pbuf_clen(s->p);
+
+		if (count > left) {
+			clip_sacks(pcb, pcb->rcv_nxt, s->tcphdr->seqno);
+			tcp_segs_free(s);
+			*at = NULL;
+			break;
+		}
+		left -= count;
+	}
+}
+
+/* inseg, which is in the window, but not the next. */
+static void queue_segment(struct tcp_pcb *pcb)
+{
+	struct tcp_seg **at = find_place(pcb);
+	struct tcp_seg *seg = at ? tcp_seg_copy(&inseg) : NULL;
+
+	if (seg) {
+		tcp_oos_insert_segment(seg, *at);
+		*at = seg;
+		fit_window(pcb, seg);
+	}
+	tell_block(pcb);
+	limit_queue(pcb);
 }
 
 /* --- Connections ----------------------------------------------------------------------------- */

@@ -115,3 +115,22 @@ def test_a_fin_is_acknowledged():
         c.send("FA")
         answer = c.receive()
         assert answer.flags == "A" and answer.ack == c.next + 1
+
+
+def test_what_is_beyond_the_window_is_cut_off_out_of_order_too():
+    """Its first byte is the window's last one. What is missing comes later, and nobody reads it (5004)."""
+    with peer.network() as (ns, m):
+        c = Connection(ns, 5004, mss=1460, window=60000)
+        c.send("PA", b"x")
+        answer = c.receive()
+        start, end = c.next, c.next + answer.window
+        c.next = end - 1
+        c.send("PA", b"xy")
+        while (sent := end - 1 - start) > 0:
+            c.next = start
+            c.send("PA", b"x" * min(sent, 1460))
+            start = c.next
+        while (answer := c.receive()).ack != end:
+            assert answer.ack < end
+        assert answer.window == 0
+        assert m.running(), m.output
