@@ -26,8 +26,10 @@ static uint32_t igmp_pass(uint32_t intervals)
 
 	NETIF_FOREACH(netif)
 	{
-		for (struct igmp_group *g = netif_igmp_data(netif); g; g = g->next)
-			g->timer = (u16_t)timer_run_down(g->timer, intervals, &due);
+		for (struct igmp_group *g = netif_igmp_data(netif); g; g = g->next) {
+			g->timer = (u16_t)timer_run_down(g->timer, intervals);
+			due = timer_sooner(due, g->timer);
+		}
 	}
 	return due;
 }

@@ -124,7 +124,12 @@ void timers_add(const struct timed *module);
  * What is left of a counter that runs down to 0, when something is due, after so many intervals in which
  * nothing is. One of 0 or infinite (IP6_ADDR_LIFE_INFINITE) stands still.
  */
-uint32_t timer_run_down(uint32_t counter, uint32_t intervals, uint32_t *due);
+uint32_t timer_run_down(uint32_t counter, uint32_t intervals);
+/* The sooner of what is due and such a counter. */
+static inline uint32_t timer_sooner(uint32_t due, uint32_t counter)
+{
+	return counter ? LWIP_MIN(due, counter) : due;
+}
 /* Something may happen in the stack now: catch up with the time, and look soon. Under the lock. */
 void timers_activity(void);
 /* Run what is due. Under the lock, net thread. */

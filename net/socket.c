@@ -232,11 +232,11 @@ int sock_take_error(struct sock *s)
 
 /* --- Addresses ------------------------------------------------------------------------------- */
 
-uint8_t sock_ip_type(const struct sock *s)
+__attribute__((noinline)) const ip_addr_t *sock_any(const struct sock *s)
 {
 	if (s->family == AF_INET)
-		return IPADDR_TYPE_V4;
-	return s->options.v6_only ? IPADDR_TYPE_V6 : IPADDR_TYPE_ANY;
+		return IP4_ADDR_ANY;
+	return s->options.v6_only ? IP6_ADDR_ANY : IP_ANY_TYPE;
 }
 
 static bool is_own(const ip_addr_t *ip)
@@ -262,11 +262,11 @@ bool sock_may_bind(const struct sock *s, const ip_addr_t *ip)
 	        (IP_IS_V4(ip) && ip4_addr_isbroadcast_u32(ip_2_ip4(ip)->addr, netif_default)));
 }
 
-/* Both families' addresses; family and port are at the same place. */
+/* Both families' addresses, at any alignment; family and port are at the same place. */
 union address {
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
-};
+} __attribute__((packed));
 
 /* Link-local addresses mean one interface: the one named, or the only one there is. */
 static void set_zone(ip6_addr_t *ip, uint32_t scope_id)
@@ -282,50 +282,49 @@ static void set_zone(ip6_addr_t *ip, uint32_t scope_id)
 static int from_sockaddr(const struct sock *s, const struct sockaddr *address, socklen_t bytes,
                          struct endpoint *e)
 {
+	const union address *a = (const void *)address;
 	bool v4 = s->family == AF_INET;
-	size_t size = v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-	union address a;
 
-	if (!address)
+	if (!a)
 		return -EFAULT;
-	if (bytes < size)
+	if (bytes < (v4 ? sizeof(a->in) : sizeof(a->in6)))
 		return -EINVAL;
-	memcpy(&a, address, size);
-	if (a.in.sin_family != s->family)
+	if (a->in.sin_family != s->family)
 		return -EAFNOSUPPORT;
-	e->port = ntohs(a.in.sin_port);
+	e->port = ntohs(a->in.sin_port);
 	if (v4) {
-		ip_addr_set_ip4_u32_val(e->ip, a.in.sin_addr.s_addr);
-	} else if (IN6_IS_ADDR_V4MAPPED(&a.in6.sin6_addr)) {
-		if (s->options.v6_only)
-			return -ENETUNREACH;
-		ip_addr_set_ip4_u32_val(e->ip, a.in6.sin6_addr.s6_addr32[3]);
-	} else {
-		ip_addr_set_zero_ip6(&e->ip);
-		memcpy(ip_2_ip6(&e->ip)->addr, a.in6.sin6_addr.s6_addr, 16);
-		set_zone(ip_2_ip6(&e->ip), a.in6.sin6_scope_id);
+		ip_addr_set_ip4_u32_val(e->ip, a->in.sin_addr.s_addr);
+		return 0;
 	}
+	ip_addr_set_zero_ip6(&e->ip);
+	memcpy(ip_2_ip6(&e->ip)->addr, &a->in6.sin6_addr, sizeof(a->in6.sin6_addr));
+	if (!ip6_addr_isipv4mappedipv6(ip_2_ip6(&e->ip))) {
+		set_zone(ip_2_ip6(&e->ip), a->in6.sin6_scope_id);
+		return 0;
+	}
+	if (s->options.v6_only)
+		return -ENETUNREACH;
+	ip_addr_set_ip4_u32_val(e->ip, ip_2_ip6(&e->ip)->addr[3]);
 	return 0;
 }
 
 /* Cut to what there is room for, and its true length told. */
-static void to_sockaddr(const struct sock *s, const struct endpoint *e, struct sockaddr *address,
+static void to_sockaddr(const struct sock *s, struct name n, struct sockaddr *address,
                         socklen_t *bytes)
 {
-	union address a = {.in6 = {.sin6_family = s->family, .sin6_port = htons(e->port)}};
+	union address a = {.in6 = {.sin6_family = s->family, .sin6_port = htons(n.port)}};
 	socklen_t size = s->family == AF_INET ? sizeof(a.in) : sizeof(a.in6);
 
 	if (!address || !bytes)
 		return;
-	if (s->family == AF_INET) {
-		if (IP_IS_V4_VAL(e->ip))
-			a.in.sin_addr.s_addr = ip_2_ip4(&e->ip)->addr;
-	} else if (IP_IS_V6_VAL(e->ip)) {
-		memcpy(a.in6.sin6_addr.s6_addr, ip_2_ip6(&e->ip)->addr, 16);
-		a.in6.sin6_scope_id = ip6_addr_zone(ip_2_ip6(&e->ip));
-	} else if (!IP_IS_ANY_TYPE_VAL(e->ip)) {
+	if (n.ip && s->family == AF_INET) {
+		a.in.sin_addr.s_addr = ip_2_ip4(n.ip)->addr;
+	} else if (n.ip && IP_IS_V4(n.ip)) {
 		a.in6.sin6_addr.s6_addr32[2] = htonl(0xffff);
-		a.in6.sin6_addr.s6_addr32[3] = ip_2_ip4(&e->ip)->addr;
+		a.in6.sin6_addr.s6_addr32[3] = ip_2_ip4(n.ip)->addr;
+	} else if (n.ip) {
+		memcpy(&a.in6.sin6_addr, ip_2_ip6(n.ip)->addr, sizeof(a.in6.sin6_addr));
+		a.in6.sin6_scope_id = ip6_addr_zone(ip_2_ip6(n.ip));
 	}
 	memcpy(address, &a, LWIP_MIN(*bytes, size));
 	*bytes = size;
@@ -381,6 +380,19 @@ int socketpair(int family, int type, int protocol, int fds[2])
 	return -1;
 }
 
+int sock_bind(struct sock *s, const ip_addr_t *ip, uint16_t port)
+{
+	int r = s->ops->bind(s, ip, port);
+
+	s->bound = r == 0;
+	return r;
+}
+
+int sock_bind_anywhere(struct sock *s)
+{
+	return s->bound ? 0 : sock_bind(s, sock_any(s), 0);
+}
+
 static int do_bind(struct sock *s, const struct sockaddr *address, socklen_t bytes)
 {
 	struct endpoint e;
@@ -392,11 +404,7 @@ static int do_bind(struct sock *s, const struct sockaddr *address, socklen_t byt
 		return -EINVAL;
 	if (!sock_may_bind(s, &e.ip))
 		return -EADDRNOTAVAIL;
-	if (s->family == AF_INET6 && ip_addr_isany(&e.ip))
-		IP_SET_TYPE_VAL(e.ip, sock_ip_type(s));
-	r = s->ops->bind(s, &e);
-	s->bound = r == 0;
-	return r;
+	return sock_bind(s, ip_addr_isany(&e.ip) ? sock_any(s) : &e.ip, e.port);
 }
 
 int bind(int fd, const struct sockaddr *address, socklen_t bytes)
@@ -418,7 +426,6 @@ int listen(int fd, int backlog)
 /* Take the first waiting connection and give it a descriptor. Returns it, or -errno. */
 static int accept_one(struct sock *s, struct sockaddr *address, socklen_t *bytes, int flags)
 {
-	struct endpoint peer;
 	struct sock *c;
 	int fd;
 
@@ -427,13 +434,11 @@ static int accept_one(struct sock *s, struct sockaddr *address, socklen_t *bytes
 	if (list_empty(&s->accepted))
 		return -EAGAIN;
 	c = container_of(s->accepted.next, struct sock, accepted);
-	peer = (struct endpoint){0};
-	tcp_sock_peer(c, &peer);
 	fd = install(c, flags);
 	if (fd < 0)
 		return fd; /* EMFILE: it goes on waiting */
 	tcp_taken(c);
-	to_sockaddr(c, &peer, address, bytes);
+	to_sockaddr(c, tcp_sock_peer(c), address, bytes);
 	return fd;
 }
 
@@ -520,20 +525,18 @@ int shutdown(int fd, int how)
 static int get_name(int fd, struct sockaddr *address, socklen_t *bytes, bool peer)
 {
 	struct sock *s = enter(fd);
-	struct endpoint e = {0};
-	int r = 0;
+	struct name n;
 
 	if (!s)
 		return -1;
-	if (s->family == AF_INET6)
-		IP_SET_TYPE_VAL(e.ip, IPADDR_TYPE_V6);
 	if (peer)
-		r = (sock_is_stream(s) ? tcp_sock_peer : udp_sock_peer)(s, &e);
+		n = (sock_is_stream(s) ? tcp_sock_peer : udp_sock_peer)(s);
 	else
-		(sock_is_stream(s) ? tcp_sock_local : udp_sock_local)(s, &e);
-	if (r == 0)
-		to_sockaddr(s, &e, address, bytes);
-	return leave(s, r);
+		n = (sock_is_stream(s) ? tcp_sock_local : udp_sock_local)(s);
+	if (peer && !n.ip)
+		return leave(s, -ENOTCONN);
+	to_sockaddr(s, n, address, bytes);
+	return leave(s, 0);
 }
 
 int getsockname(int fd, struct sockaddr *address, socklen_t *bytes)
@@ -614,7 +617,7 @@ static ssize_t receive_from(struct sock *s, struct transfer *t, struct sockaddr 
 	t->peer = address && !sock_is_stream(s) ? &from : NULL;
 	r = transfer(s, t, false);
 	if (r >= 0 && t->peer)
-		to_sockaddr(s, &from, address, bytes);
+		to_sockaddr(s, (struct name){&from.ip, from.port}, address, bytes);
 	else if (r >= 0 && bytes)
 		*bytes = 0; /* a stream does not say from whom */
 	return r;

@@ -24,6 +24,12 @@ struct endpoint {
 	uint16_t port;
 };
 
+/* The same, where the address is; NULL: there is none. */
+struct name {
+	const ip_addr_t *ip;
+	uint16_t port;
+};
+
 /* What setsockopt() has set. Kept here, as lwIP's control block comes and goes. */
 struct sock_options {
 	bool reuse_address, keep_alive, broadcast, no_delay, v6_only, linger;
@@ -50,7 +56,7 @@ struct transfer {
 /* Per protocol, called under the lock; results are 0 or -errno. */
 struct sock_ops {
 	uint8_t type, protocol;
-	int (*bind)(struct sock *s, const struct endpoint *e);
+	int (*bind)(struct sock *s, const ip_addr_t *ip, uint16_t port);
 	/* What can be done at once. Bytes; -EAGAIN: nothing or (see done) not enough; -errno */
 	ssize_t (*receive)(struct sock *s, struct transfer *t);
 	ssize_t (*send)(struct sock *s, struct transfer *t);
@@ -111,8 +117,12 @@ struct sock *sock_new(int family, const struct sock_ops *ops);
 /* The pending error, which is thereby told; 0 if none. Under the lock. */
 int sock_take_error(struct sock *s);
 
-/* The type lwIP's control block must have for this socket. */
-uint8_t sock_ip_type(const struct sock *s);
+/* No address in particular, of the type that lwIP's control block must have for this socket. */
+const ip_addr_t *sock_any(const struct sock *s);
+/* Returns 0, or -errno. */
+int sock_bind(struct sock *s, const ip_addr_t *ip, uint16_t port);
+/* If it is not bound yet: to any address and a free port. The same. */
+int sock_bind_anywhere(struct sock *s);
 /* Is this an address of ours, or none in particular, or (datagrams) a group? */
 bool sock_may_bind(const struct sock *s, const ip_addr_t *ip);
 
@@ -129,11 +139,10 @@ int tcp_sock_listen(struct sock *s, int backlog);
 void tcp_taken(struct sock *c);
 int tcp_sock_shutdown(struct sock *s, int how);
 int udp_sock_shutdown(struct sock *s, int how);
-void tcp_sock_local(const struct sock *s, struct endpoint *e);
-void udp_sock_local(const struct sock *s, struct endpoint *e);
-/* -ENOTCONN */
-int tcp_sock_peer(const struct sock *s, struct endpoint *e);
-int udp_sock_peer(const struct sock *s, struct endpoint *e);
+struct name tcp_sock_local(const struct sock *s);
+struct name udp_sock_local(const struct sock *s);
+struct name tcp_sock_peer(const struct sock *s);
+struct name udp_sock_peer(const struct sock *s);
 
 static inline bool sock_is_stream(const struct sock *s)
 {

@@ -152,7 +152,7 @@ static int need_pcb(struct sock *s)
 
 	if (s->tcp)
 		return 0;
-	pcb = tcp_new_ip_type(sock_ip_type(s));
+	pcb = tcp_new_ip_type(sock_any(s)->type);
 	if (!pcb)
 		return -ENOBUFS;
 	attach(s, pcb);
@@ -510,24 +510,11 @@ static ssize_t tcp_send(struct sock *s, struct transfer *t)
 
 /* --- Connections ----------------------------------------------------------------------------- */
 
-static int tcp_sock_bind(struct sock *s, const struct endpoint *e)
+static int tcp_sock_bind(struct sock *s, const ip_addr_t *ip, uint16_t port)
 {
 	int r = need_pcb(s);
 
-	return r < 0 ? r : net_errno(tcp_bind(s->tcp, &e->ip, e->port));
-}
-
-static int bind_anywhere(struct sock *s)
-{
-	struct endpoint e = {0};
-	int r;
-
-	if (s->bound)
-		return 0;
-	IP_SET_TYPE_VAL(e.ip, sock_ip_type(s));
-	r = tcp_sock_bind(s, &e);
-	s->bound = r == 0;
-	return r;
+	return r < 0 ? r : net_errno(tcp_bind(s->tcp, ip, port));
 }
 
 /* lwIP counts in 8 bits, and counts connections whose handshake is under way too. */
@@ -548,7 +535,7 @@ int tcp_sock_listen(struct sock *s, int backlog)
 	}
 	if (s->state != SOCK_NEW)
 		return -EINVAL;
-	r = bind_anywhere(s);
+	r = sock_bind_anywhere(s);
 	if (r < 0)
 		return r;
 	pcb = tcp_listen_with_backlog_and_err(s->tcp, lwip_backlog(backlog), &err);
@@ -671,21 +658,15 @@ int tcp_sock_shutdown(struct sock *s, int how)
 
 /* --- Names, the end -------------------------------------------------------------------------- */
 
-void tcp_sock_local(const struct sock *s, struct endpoint *e)
+struct name tcp_sock_local(const struct sock *s)
 {
-	if (s->tcp) {
-		e->ip = s->tcp->local_ip;
-		e->port = s->tcp->local_port;
-	}
+	return s->tcp ? (struct name){&s->tcp->local_ip, s->tcp->local_port} : (struct name){0};
 }
 
-int tcp_sock_peer(const struct sock *s, struct endpoint *e)
+struct name tcp_sock_peer(const struct sock *s)
 {
-	if (s->state != SOCK_CONNECTED)
-		return -ENOTCONN;
-	e->ip = s->tcp->remote_ip;
-	e->port = s->tcp->remote_port;
-	return 0;
+	return s->state == SOCK_CONNECTED ? (struct name){&s->tcp->remote_ip, s->tcp->remote_port}
+	                                  : (struct name){0};
 }
 
 /* SO_LINGER: until the peer has acknowledged everything, or the time is over. */

@@ -133,7 +133,7 @@ static int need_pcb(struct sock *s)
 {
 	if (s->udp)
 		return 0;
-	s->udp = udp_new_ip_type(sock_ip_type(s));
+	s->udp = udp_new_ip_type(sock_any(s)->type);
 	if (!s->udp)
 		return -ENOBUFS;
 	udp_recv(s->udp, on_datagram, s);
@@ -141,24 +141,11 @@ static int need_pcb(struct sock *s)
 	return 0;
 }
 
-static int udp_sock_bind(struct sock *s, const struct endpoint *e)
+static int udp_sock_bind(struct sock *s, const ip_addr_t *ip, uint16_t port)
 {
 	int r = need_pcb(s);
 
-	return r < 0 ? r : net_errno(udp_bind(s->udp, &e->ip, e->port));
-}
-
-static int need_bound_pcb(struct sock *s)
-{
-	struct endpoint e = {0};
-	int r;
-
-	if (s->bound)
-		return 0;
-	IP_SET_TYPE_VAL(e.ip, sock_ip_type(s));
-	r = udp_sock_bind(s, &e);
-	s->bound = r == 0;
-	return r;
+	return r < 0 ? r : net_errno(udp_bind(s->udp, ip, port));
 }
 
 /* --- Sending --------------------------------------------------------------------------------- */
@@ -191,9 +178,15 @@ static int may_send_to(const struct sock *s, const ip_addr_t *ip)
 	return 0;
 }
 
-static int send_pbuf(struct sock *s, struct pbuf *p, const struct endpoint *e)
+struct name udp_sock_peer(const struct sock *s)
 {
-	err_t err = udp_sendto(s->udp, p, &e->ip, e->port);
+	return s->state == SOCK_CONNECTED ? (struct name){&s->udp->remote_ip, s->udp->remote_port}
+	                                  : (struct name){0};
+}
+
+static int send_pbuf(struct sock *s, struct pbuf *p, struct name to)
+{
+	err_t err = udp_sendto(s->udp, p, to.ip, to.port);
 
 	if (err != ERR_MEM || ports_writable())
 		return net_errno(err);
@@ -205,7 +198,7 @@ static int send_pbuf(struct sock *s, struct pbuf *p, const struct endpoint *e)
 
 static ssize_t udp_socket_send(struct sock *s, struct transfer *t)
 {
-	struct endpoint peer, *to = t->peer;
+	struct name to;
 	struct pbuf *p;
 	int r;
 
@@ -215,18 +208,14 @@ static ssize_t udp_socket_send(struct sock *s, struct transfer *t)
 		return -EPIPE;
 	if (t->bytes > DATAGRAM_MAX)
 		return -EMSGSIZE;
-	if (!to) {
-		if (s->state != SOCK_CONNECTED)
-			return -EDESTADDRREQ;
-		/* A copy, as lwIP sorts out link-local zones in place. */
-		peer = (struct endpoint){s->udp->remote_ip, s->udp->remote_port};
-		to = &peer;
-	}
-	if (!to->port)
+	to = t->peer ? (struct name){&t->peer->ip, t->peer->port} : udp_sock_peer(s);
+	if (!to.ip)
+		return -EDESTADDRREQ;
+	if (!to.port)
 		return -EINVAL;
-	r = may_send_to(s, &to->ip);
+	r = may_send_to(s, to.ip);
 	if (r == 0)
-		r = need_bound_pcb(s);
+		r = sock_bind_anywhere(s);
 	if (r < 0)
 		return r;
 	p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)t->bytes, PBUF_RAM);
@@ -242,7 +231,7 @@ static ssize_t udp_socket_send(struct sock *s, struct transfer *t)
 
 int udp_sock_connect(struct sock *s, const struct endpoint *e)
 {
-	int r = need_bound_pcb(s);
+	int r = sock_bind_anywhere(s);
 
 	if (r < 0)
 		return r;
@@ -280,31 +269,23 @@ int udp_sock_shutdown(struct sock *s, int how)
 }
 
 /* A connected socket's address is the one it would send from. */
-void udp_sock_local(const struct sock *s, struct endpoint *e)
+struct name udp_sock_local(const struct sock *s)
 {
 	const ip_addr_t *source = NULL;
 	struct netif *netif;
+	struct name n;
 
 	if (!s->udp)
-		return;
-	e->ip = s->udp->local_ip;
-	e->port = s->udp->local_port;
-	if (s->state != SOCK_CONNECTED || !ip_addr_isany(&e->ip))
-		return;
+		return (struct name){0};
+	n = (struct name){&s->udp->local_ip, s->udp->local_port};
+	if (s->state != SOCK_CONNECTED || !ip_addr_isany(n.ip))
+		return n;
 	netif = ip_route(&s->udp->local_ip, &s->udp->remote_ip);
 	if (netif)
 		source = ip_netif_get_local_ip(netif, &s->udp->remote_ip);
 	if (source)
-		e->ip = *source;
-}
-
-int udp_sock_peer(const struct sock *s, struct endpoint *e)
-{
-	if (s->state != SOCK_CONNECTED)
-		return -ENOTCONN;
-	e->ip = s->udp->remote_ip;
-	e->port = s->udp->remote_port;
-	return 0;
+		n.ip = source;
+	return n;
 }
 
 static void udp_sock_closed(struct sock *s)

@@ -29,13 +29,10 @@
 
 #define LOOK_NS (50 * NS_PER_MS)
 
-uint32_t timer_run_down(uint32_t counter, uint32_t intervals, uint32_t *due)
+__attribute__((noinline)) uint32_t timer_run_down(uint32_t counter, uint32_t intervals)
 {
-	if (!counter || counter == UINT32_MAX)
-		return counter;
-	counter -= LWIP_MIN(intervals, counter - 1);
-	*due = LWIP_MIN(*due, counter);
-	return counter;
+	return counter && counter != UINT32_MAX ? counter - LWIP_MIN(intervals, counter - 1)
+	                                        : counter;
 }
 
 /* --- TCP ------------------------------------------------------------------------------------- */
@@ -109,9 +106,10 @@ static uint32_t dhcp_fine_pass(uint32_t intervals)
 	{
 		struct dhcp *dhcp = netif_dhcp_data(netif);
 
-		if (dhcp)
-			dhcp->request_timeout =
-			    (u16_t)timer_run_down(dhcp->request_timeout, intervals, &due);
+		if (!dhcp)
+			continue;
+		dhcp->request_timeout = (u16_t)timer_run_down(dhcp->request_timeout, intervals);
+		due = timer_sooner(due, dhcp->request_timeout);
 	}
 	return due;
 }
@@ -141,8 +139,10 @@ static uint32_t mld_pass(uint32_t intervals)
 
 	NETIF_FOREACH(netif)
 	{
-		for (struct mld_group *g = netif_mld6_data(netif); g; g = g->next)
-			g->timer = (u16_t)timer_run_down(g->timer, intervals, &due);
+		for (struct mld_group *g = netif_mld6_data(netif); g; g = g->next) {
+			g->timer = (u16_t)timer_run_down(g->timer, intervals);
+			due = timer_sooner(due, g->timer);
+		}
 	}
 	return due;
 }
@@ -150,7 +150,7 @@ static uint32_t mld_pass(uint32_t intervals)
 /* --- IPv6 neighbours, routers, prefixes, addresses ---------------------------------------------- */
 
 /* Those that nd6_tmr() lets run down by one each second. A preferred life of 0 has run out already. */
-static void addresses_pass(struct netif *netif, uint32_t intervals, uint32_t *due)
+static uint32_t addresses_pass(struct netif *netif, uint32_t intervals, uint32_t due)
 {
 	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++) {
 		u32_t *valid = &netif->ip6_addr_valid_life[i];
@@ -159,9 +159,11 @@ static void addresses_pass(struct netif *netif, uint32_t intervals, uint32_t *du
 		if (ip6_addr_isinvalid(netif_ip6_addr_state(netif, i)) ||
 		    netif_ip6_addr_isstatic(netif, i))
 			continue;
-		*valid = timer_run_down(*valid, intervals, due);
-		*preferred = timer_run_down(*preferred, intervals, due);
+		*valid = timer_run_down(*valid, intervals);
+		*preferred = timer_run_down(*preferred, intervals);
+		due = timer_sooner(timer_sooner(due, *valid), *preferred);
 	}
+	return due;
 }
 
 static bool nd6_netif_busy(const struct netif *netif)
@@ -204,20 +206,22 @@ static uint32_t nd6_pass(uint32_t intervals)
 	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++) {
 		struct nd6_router_list_entry *r = &default_router_list[i];
 
-		if (r->neighbor_entry)
-			r->invalidation_timer =
-			    timer_run_down(r->invalidation_timer, intervals, &due);
+		if (!r->neighbor_entry)
+			continue;
+		r->invalidation_timer = timer_run_down(r->invalidation_timer, intervals);
+		due = timer_sooner(due, r->invalidation_timer);
 	}
 	for (int i = 0; i < LWIP_ND6_NUM_PREFIXES; i++) {
 		struct nd6_prefix_list_entry *p = &prefix_list[i];
 
-		if (p->netif)
-			p->invalidation_timer =
-			    timer_run_down(p->invalidation_timer, intervals, &due);
+		if (!p->netif)
+			continue;
+		p->invalidation_timer = timer_run_down(p->invalidation_timer, intervals);
+		due = timer_sooner(due, p->invalidation_timer);
 	}
 	NETIF_FOREACH(netif)
 	{
-		addresses_pass(netif, intervals, &due);
+		due = addresses_pass(netif, intervals, due);
 		if (nd6_netif_busy(netif))
 			due = 1;
 	}
