@@ -18,16 +18,14 @@ static int parse_address(const char *text, uint32_t *address)
 /* The words for autoconf; "" says nothing. */
 static int parse_mode(const char *word, struct ip_config *c)
 {
-	static const char *const dhcp[] = {"dhcp", "on", "any", "both", NULL};
-	static const char *const off[] = {"off", "none", NULL};
+	/* The first four ask for DHCP. */
+	static const char words[][5] = {"dhcp", "on", "any", "both", "off", "none"};
 
-	for (int i = 0; dhcp[i]; i++) {
-		if (strcmp(word, dhcp[i]) == 0)
-			return c->mode = IP_CONFIG_DHCP, 0;
-	}
-	for (int i = 0; off[i]; i++) {
-		if (strcmp(word, off[i]) == 0)
-			return c->mode = IP_CONFIG_OFF, 0;
+	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(word, words[i]) == 0) {
+			c->mode = i < 4 ? IP_CONFIG_DHCP : IP_CONFIG_OFF;
+			return 0;
+		}
 	}
 	return word[0] ? -EINVAL : 0;
 }
@@ -50,10 +48,6 @@ static bool is_netmask(uint32_t mask)
 
 static int parse_field(int number, const char *text, size_t bytes, struct ip_config *c)
 {
-	uint32_t server = 0; /* of NFS: checked, not used */
-	uint32_t *const addresses[FIELDS] = {&c->client,  &server,          &c->gateway,
-	                                     &c->netmask, [7] = &c->dns[0], &c->dns[1]};
-
 	switch (number) {
 	case 4:
 		memcpy(c->hostname, text, bytes + 1);
@@ -66,7 +60,7 @@ static int parse_field(int number, const char *text, size_t bytes, struct ip_con
 	case 6:
 		return parse_mode(text, c);
 	}
-	return parse_address(text, addresses[number]);
+	return parse_address(text, &c->addresses[number]);
 }
 
 /* Field by field; one that is alone is the word for autoconf. */

@@ -8,7 +8,13 @@
 
 struct ip_config {
 	enum { IP_CONFIG_OFF, IP_CONFIG_DHCP, IP_CONFIG_STATIC } mode;
-	uint32_t client, gateway, netmask, dns[2]; /* network byte order; 0: not given */
+	/* By the number of the field in ip=; network byte order; 0: not given. */
+	union {
+		uint32_t addresses[9];
+		struct {
+			uint32_t client, server, gateway, netmask, others[3], dns[2];
+		};
+	};
 	char hostname[64];
 	char device[16]; /* "": any */
 };

@@ -132,10 +132,12 @@ struct tcp_seg;
 /* The first of count bytes as a large segment's header and data; NULL: an ordinary one it must be. */
 struct pbuf *net_segment_new(const struct tcp_pcb *pcb, struct netif *netif, const void *bytes,
                              uint16_t count);
-/* Cut seg in two after its first count bytes. It must be large. Returns ERR_OK or ERR_MEM. */
+/* Cut seg in two after its first count bytes. Returns ERR_OK or ERR_MEM. */
 int8_t net_segment_cut(struct tcp_pcb *pcb, struct tcp_seg *seg, uint16_t count);
 /* Cut the first unsent segment to what may be sent to netif and into the window now. The same. */
 int8_t net_segment_fit(struct tcp_pcb *pcb, struct netif *netif, uint32_t window);
+/* Cut the first unsent segment to a window that has been too small for it for long. The same. */
+int8_t net_segment_probe(struct tcp_pcb *pcb);
 /* Cut seg to one MSS from what the peer has not acknowledged on. The same. */
 int8_t net_segment_first(struct tcp_pcb *pcb, struct tcp_seg *seg);
 /* Shorten the segment that the peer has acknowledged in part. Returns by how many bytes. */

@@ -124,38 +124,65 @@ static void end_after(struct tcp_seg *seg, struct pbuf *p, u16_t keep)
 		q->tot_len -= gone;
 	p->len = p->tot_len = keep;
 	p->next = NULL;
-	seg->len -= gone;
+}
+
+/* What follows the first `keep` bytes of seg, which is large, goes to header. False: no memory. */
+static bool move_rest(struct tcp_pcb *pcb, struct tcp_seg *seg, u16_t keep, struct pbuf *header)
+{
+	struct pbuf *last = find_end(seg, &keep), *data = rest_of(pcb, last, keep);
+
+	if (!data)
+		return false;
+	end_after(seg, last, keep);
+	pbuf_cat(header, data);
+	return true;
+}
+
+/* An ordinary segment's bytes are behind its header, and are copied. */
+static void copy_rest(struct tcp_pcb *pcb, struct tcp_seg *seg, u16_t left, void *to)
+{
+	pbuf_copy_partial(seg->p, to, left, seg->p->tot_len - left);
+	pcb->snd_queuelen -= pbuf_clen(seg->p);
+	pbuf_realloc(seg->p, seg->p->tot_len - left);
+	pcb->snd_queuelen += pbuf_clen(seg->p);
 }
 
 err_t net_segment_cut(struct tcp_pcb *pcb, struct tcp_seg *seg, uint16_t count)
 {
 	u8_t at_end = TCPH_FLAGS(seg->tcphdr) & (TCP_PSH | TCP_FIN);
-	struct pbuf *header = pbuf_alloc(PBUF_TRANSPORT, 0, PBUF_RAM), *last, *data;
+	bool moved = seg->flags & TF_SEG_LARGE;
+	u16_t left = seg->len - count;
+	struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, moved ? 0 : left, PBUF_RAM);
 	struct tcp_seg *rest;
-	u16_t keep = count;
 
-	if (!header)
+	if (!p)
 		return ERR_MEM;
-	rest = tcp_create_segment(pcb, header, at_end, lwip_ntohl(seg->tcphdr->seqno) + count,
-	                          seg->flags);
+	rest =
+	    tcp_create_segment(pcb, p, at_end, lwip_ntohl(seg->tcphdr->seqno) + count, seg->flags);
 	if (!rest)
 		return ERR_MEM;
-	last = find_end(seg, &keep);
-	data = rest_of(pcb, last, keep);
-	if (!data) {
+	if (!moved) {
+		copy_rest(pcb, seg, left, rest->tcphdr + 1);
+	} else if (!move_rest(pcb, seg, count, p)) {
 		tcp_seg_free(rest);
 		return ERR_MEM;
 	}
-	end_after(seg, last, keep);
 	TCPH_UNSET_FLAG(seg->tcphdr, at_end);
-	pbuf_cat(header, data);
-	rest->len = data->tot_len;
+	seg->len = count;
+	rest->len = left;
 	rest->next = seg->next;
 	seg->next = rest;
 	pcb->snd_queuelen++;
 	if (!rest->next)
 		pcb->unsent_oversize = 0; /* what was free behind its bytes is not its own */
 	return ERR_OK;
+}
+
+err_t net_segment_probe(struct tcp_pcb *pcb)
+{
+	u16_t most = (u16_t)LWIP_MIN(pcb->snd_wnd, pcb->mss);
+
+	return pcb->unsent->len > most ? net_segment_cut(pcb, pcb->unsent, most) : ERR_OK;
 }
 
 /* Shorten seg by what the peer has of it. A frame that the device still has is left as it is. */

@@ -104,6 +104,40 @@ def test_what_is_lost_is_sent_again_by_the_mss():
         assert c.data()[0] == 0
 
 
+def random_looking(count):
+    """What port 5002 sends."""
+    state, data = 88172645463325252, b""
+    while len(data) < count:
+        state ^= state << 13 & 2**64 - 1
+        state ^= state >> 7
+        state ^= state << 17 & 2**64 - 1
+        data += state.to_bytes(8, "little")
+    return data[:count]
+
+
+def test_a_window_of_less_than_a_segment_is_filled_in_the_end():
+    """The first segment is cut: of several that are one as yet, and an ordinary one."""
+    def take(c, until):
+        data = b""
+        while not until(data):
+            segment = c.receive()
+            if piece := bytes(segment.payload):
+                assert segment.seq == c.ack and len(piece) <= window
+                data += piece
+                c.ack += len(piece)
+                c.send("A")
+        return data
+
+    window = 700
+    with download(window) as c:
+        assert take(c, lambda data: len(data) >= 4000).startswith(random_looking(4000))
+    window = 40
+    with peer.network() as (ns, _):
+        c = Connection(ns, 80, 1460, window)
+        c.send("PA", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert take(c, lambda data: data.endswith(b"Hello\n")).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_fin_is_acknowledged():
     """With the machine's own where the app closes, too; soon where it does not (5004 reads nothing)."""
     with peer.network() as (ns, _):
