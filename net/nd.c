@@ -78,8 +78,7 @@ static const ip6_addr_t *link_local(const struct netif *netif)
 	                                                        : IP6_ADDR_ANY6;
 }
 
-static const ip6_addr_t *group_on(const struct netif *netif,
-                                                            u32_t third_word, u32_t last_word)
+static const ip6_addr_t *group_on(const struct netif *netif, u32_t third_word, u32_t last_word)
 {
 	multicast_address.addr[0] = PP_HTONL(0xff020000UL);
 	multicast_address.addr[2] = third_word;
