@@ -90,14 +90,12 @@ static int armctrl_probe(const struct device *dev)
 	int error;
 
 	a->regs = dev->regs;
-	a->chip = (struct irqchip){
-	    .name = "armctrl",
-	    .node = dev->node,
-	    .lines = BANKS * 32,
-	    .translate = armctrl_translate,
-	    .enable = armctrl_enable,
-	    .disable = armctrl_disable,
-	};
+	a->chip.name = "armctrl";
+	a->chip.node = dev->node;
+	a->chip.lines = BANKS * 32;
+	a->chip.translate = armctrl_translate;
+	a->chip.enable = armctrl_enable;
+	a->chip.disable = armctrl_disable;
 	error = irqchip_register(&a->chip);
 	return error ? error : armctrl_start(a);
 }

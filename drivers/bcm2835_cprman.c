@@ -34,7 +34,8 @@ static int cprman_probe(const struct device *dev)
 {
 	struct clock_provider *p = dev->state;
 
-	*p = (struct clock_provider){.node = dev->node, .rate_hz = cprman_rate_hz};
+	p->node = dev->node;
+	p->rate_hz = cprman_rate_hz;
 	clock_provider_register(p);
 	return 0;
 }

@@ -103,8 +103,9 @@ static int bcm2835_gpio_probe(const struct device *dev)
 
 	g->regs = dev->regs;
 	g->bcm2711 = dt_compatible(dev->node, "brcm,bcm2711-gpio");
-	g->chip = (struct gpio_chip){.node = dev->node, .lines = g->bcm2711 ? 58 : 54};
-	g->pins = (struct pin_controller){.node = dev->node, .apply = apply};
+	g->chip.node = g->pins.node = dev->node;
+	g->chip.lines = g->bcm2711 ? 58 : 54;
+	g->pins.apply = apply;
 	pin_controller_register(&g->pins);
 	bcm2835_lines(g);
 	return 0;

@@ -83,9 +83,11 @@ static void l1_handle(struct irqchip *chip)
 
 static void l1_start(struct bcm2836_l1 *l1)
 {
-	write32(l1->regs + TIMER_CONTROL + 4 * l1->cpu, 0);
-	write32(l1->regs + MAILBOX_CONTROL + 4 * l1->cpu, 0);
-	write32(l1->regs + PMU_ROUTE_CLR, 0x11u << l1->cpu);
+	uint8_t *regs = l1->regs, *of_cpu = regs + 4 * l1->cpu;
+
+	write32(of_cpu + TIMER_CONTROL, 0);
+	write32(of_cpu + MAILBOX_CONTROL, 0);
+	write32(regs + PMU_ROUTE_CLR, 0x11u << l1->cpu);
 }
 
 static int l1_probe(const struct device *dev)
@@ -98,15 +100,13 @@ static int l1_probe(const struct device *dev)
 		return -ENODEV;
 	l1->regs = dev->regs;
 	l1->cpu = sysreg_read(mpidr_el1) & 3;
-	l1->chip = (struct irqchip){
-	    .name = "bcm2836-l1",
-	    .node = dev->node,
-	    .lines = LINES,
-	    .translate = l1_translate,
-	    .enable = l1_enable,
-	    .disable = l1_disable,
-	    .handle = l1_handle,
-	};
+	l1->chip.name = "bcm2836-l1";
+	l1->chip.node = dev->node;
+	l1->chip.lines = LINES;
+	l1->chip.translate = l1_translate;
+	l1->chip.enable = l1_enable;
+	l1->chip.disable = l1_disable;
+	l1->chip.handle = l1_handle;
 	error = irqchip_register(&l1->chip);
 	if (!error)
 		l1_start(l1);

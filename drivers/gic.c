@@ -12,7 +12,7 @@
 #define PPI_COUNT   16u
 #define FLAGS_EDGES 3u /* rising 1, falling 2; level 4, 8 */
 
-int gic_translate(struct irqchip *chip, const uint32_t *cells, unsigned int cell_count)
+static int gic_translate(struct irqchip *chip, const uint32_t *cells, unsigned int cell_count)
 {
 	struct gic *g = container_of(chip, struct gic, chip);
 	unsigned int line;
@@ -31,11 +31,14 @@ int gic_translate(struct irqchip *chip, const uint32_t *cells, unsigned int cell
 	return line;
 }
 
-unsigned int gic_line_count(const uint8_t *gicd)
+void gic_init(struct gic *g, const struct device *dev)
 {
-	unsigned int lines = 32 * ((read32(gicd + GICD_TYPER) & 0x1f) + 1);
+	unsigned int lines = 32 * ((read32(dev->regs + GICD_TYPER) & 0x1f) + 1);
 
-	return MIN(lines, GIC_MAX_LINES);
+	g->gicd = dev->regs;
+	g->chip.node = dev->node;
+	g->chip.lines = MIN(lines, GIC_MAX_LINES);
+	g->chip.translate = gic_translate;
 }
 
 void gic_lines_off(uint8_t *base, unsigned int first, unsigned int end)

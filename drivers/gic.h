@@ -10,6 +10,7 @@
 #define DRIVERS_GIC_H
 
 #include <stdint.h>
+#include <pith/driver.h>
 #include <pith/irq.h>
 
 #define GIC_FIRST_SPI 32u
@@ -36,11 +37,11 @@ struct gic {
 	uint32_t edge[GIC_MAX_LINES / 32 + 1]; /* bit a line: edge-triggered, says the tree */
 };
 
-/* irqchip's translate for the GIC; remembers the trigger. */
-int gic_translate(struct irqchip *chip, const uint32_t *cells, unsigned int cell_count);
-
-/* Lines that the distributor has, 1020 at most. */
-unsigned int gic_line_count(const uint8_t *gicd);
+/*
+ * Set what is the same for all: gicd, dev's first registers; the chip's node, how many lines it has, and
+ * its translate, which remembers the trigger.
+ */
+void gic_init(struct gic *g, const struct device *dev);
 
 /* Disable and deactivate lines [first, end), multiples of 32. */
 void gic_lines_off(uint8_t *base, unsigned int first, unsigned int end);

@@ -92,21 +92,17 @@ static void gicv2_start(struct gicv2 *g)
 static int gicv2_probe(const struct device *dev)
 {
 	struct gicv2 *g = dev->state;
+	struct irqchip *chip = &g->gic.chip;
 	int error = device_map(dev->node, 1, GICC_BYTES, &g->gicc);
 
 	if (error)
 		return error;
-	g->gic.gicd = dev->regs;
-	g->gic.chip = (struct irqchip){
-	    .name = "gicv2",
-	    .node = dev->node,
-	    .lines = gic_line_count(g->gic.gicd),
-	    .translate = gic_translate,
-	    .enable = gicv2_enable,
-	    .disable = gicv2_disable,
-	    .handle = gicv2_handle,
-	};
-	error = irqchip_register(&g->gic.chip);
+	gic_init(&g->gic, dev);
+	chip->name = "gicv2";
+	chip->enable = gicv2_enable;
+	chip->disable = gicv2_disable;
+	chip->handle = gicv2_handle;
+	error = irqchip_register(chip);
 	if (!error)
 		gicv2_start(g);
 	return error;

@@ -69,7 +69,7 @@ static int redistributor_wait(struct gicv3 *g)
 	return wait_clear(g->gicr + GICR_CTLR, GICR_CTLR_RWP);
 }
 
-static int distributor_set(struct gicv3 *g, uint32_t control)
+static NOINLINE int distributor_set(struct gicv3 *g, uint32_t control)
 {
 	write32(g->gic.gicd + GICD_CTLR, control);
 	return distributor_wait(g);
@@ -215,6 +215,7 @@ static int gicv3_start(struct gicv3 *g)
 static int gicv3_probe(const struct device *dev)
 {
 	struct gicv3 *g = dev->state;
+	struct irqchip *chip = &g->gic.chip;
 	uint64_t mpidr = sysreg_read(mpidr_el1);
 	int error;
 
@@ -225,18 +226,13 @@ static int gicv3_probe(const struct device *dev)
 		klog("gicv3: no redistributor for this CPU (MPIDR_EL1 %#llx)", (long long)mpidr);
 		return -ENXIO;
 	}
-	g->gic.gicd = dev->regs;
-	g->gic.chip = (struct irqchip){
-	    .name = "gicv3",
-	    .node = dev->node,
-	    .lines = gic_line_count(g->gic.gicd),
-	    .translate = gic_translate,
-	    .enable = gicv3_enable,
-	    .disable = gicv3_disable,
-	    .handle = gicv3_handle,
-	};
+	gic_init(&g->gic, dev);
+	chip->name = "gicv3";
+	chip->enable = gicv3_enable;
+	chip->disable = gicv3_disable;
+	chip->handle = gicv3_handle;
 	error = gicv3_start(g);
-	return error ? error : irqchip_register(&g->gic.chip);
+	return error ? error : irqchip_register(chip);
 }
 
 DRIVER(gicv3) = {

@@ -80,28 +80,31 @@ static void pl011_listen(struct uart *u)
  */
 static void configure(struct uart *u)
 {
+	uint8_t *regs = u->regs;
 	uint32_t divisor_64ths =
 	    (clock_rate_hz(u->console.node, 0) * 4ull + UART_BAUD / 2) / UART_BAUD;
 
-	io_wait32(u->regs + UARTFR, FR_BUSY, 0, time_now_ns() + STOP_TIMEOUT_NS);
-	write32(u->regs + UARTLCR_H, 0); /* flushes the FIFOs */
-	if (!read32(u->regs + UARTIBRD) && divisor_64ths >= 64) {
-		write32(u->regs + UARTIBRD, divisor_64ths / 64);
-		write32(u->regs + UARTFBRD, divisor_64ths % 64);
+	io_wait32(regs + UARTFR, FR_BUSY, 0, time_now_ns() + STOP_TIMEOUT_NS);
+	write32(regs + UARTLCR_H, 0); /* flushes the FIFOs */
+	if (!read32(regs + UARTIBRD) && divisor_64ths >= 64) {
+		write32(regs + UARTIBRD, divisor_64ths / 64);
+		write32(regs + UARTFBRD, divisor_64ths % 64);
 	}
-	write32(u->regs + UARTLCR_H, LCR_H_8BITS | LCR_H_FEN);
-	write32(u->regs + UARTCR, CR_UARTEN | CR_TXE | CR_RXE);
+	write32(regs + UARTLCR_H, LCR_H_8BITS | LCR_H_FEN);
+	write32(regs + UARTCR, CR_UARTEN | CR_TXE | CR_RXE);
 }
 
 /* One that somebody has enabled goes on as it is. */
 static int pl011_start(struct uart *u)
 {
-	write32(u->regs + UARTIMSC, 0);
-	write32(u->regs + UARTICR, INT_ALL);
-	if (!(read32(u->regs + UARTCR) & CR_UARTEN))
+	uint8_t *regs = u->regs;
+
+	write32(regs + UARTIMSC, 0);
+	write32(regs + UARTICR, INT_ALL);
+	if (!(read32(regs + UARTCR) & CR_UARTEN))
 		configure(u);
 	container_of(u, struct pl011, uart)->fifo_bytes =
-	    read32(u->regs + UARTLCR_H) & LCR_H_FEN ? 16 : 1;
+	    read32(regs + UARTLCR_H) & LCR_H_FEN ? 16 : 1;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
  * Linux, Documentation/devicetree/bindings/timer/arm,arch_timer.yaml.
  */
 #include <errno.h>
+#include <pith/compiler.h>
 #include <pith/driver.h>
 #include <pith/io.h>
 #include <pith/irq.h>
@@ -59,7 +60,7 @@ static bool is_usable(uint64_t freq_hz)
 }
 
 /* Firmware writes CNTFRQ_EL0; the tree has a frequency only where firmware forgot (binding). 0: none. */
-static uint32_t timer_frequency(dt_node node)
+static COLD uint32_t timer_frequency(dt_node node)
 {
 	uint32_t freq_hz = (uint32_t)sysreg_read(cntfrq_el0);
 	int64_t in_tree;
@@ -73,7 +74,7 @@ static uint32_t timer_frequency(dt_node node)
 	return 0;
 }
 
-static int timer_probe(const struct device *dev)
+static COLD int timer_probe(const struct device *dev)
 {
 	int index = dt_string_index(dev->node, "interrupt-names", "virt");
 	uint32_t freq_hz = timer_frequency(dev->node);

@@ -87,11 +87,9 @@ int uart_probe(const struct device *dev, const struct uart_type *type)
 		klog("%s: its pins are as they were found: error %d", type->name, -error);
 	u->type = type;
 	u->regs = dev->regs;
-	u->console = (struct console){
-	    .name = type->name,
-	    .node = dev->node,
-	    .write = uart_write,
-	};
+	u->console.name = type->name;
+	u->console.node = dev->node;
+	u->console.write = uart_write;
 	error = type->start(u);
 	if (!error)
 		console_register(&u->console);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Generators that give a word when they have one (word_rng.h). */
 #include <errno.h>
-#include <string.h>
 #include <pith/compiler.h>
 #include <pith/entropy.h>
 #include <pith/io.h>
@@ -31,10 +30,9 @@ static int word_rng_read(struct entropy_source *s, void *buf, size_t count, bool
 
 	while (got < count && wait_word(r, nonblock || got)) {
 		uint32_t word = read32(r->regs + r->type->data_register);
-		size_t bytes = MIN(count - got, sizeof(word));
 
-		memcpy(to + got, &word, bytes);
-		got += bytes;
+		for (int i = 0; i < 4 && got < count; i++, word >>= 8)
+			to[got++] = (uint8_t)word;
 	}
 	return got ? (int)got : nonblock ? -EAGAIN : -ETIMEDOUT;
 }
@@ -47,7 +45,8 @@ int word_rng_probe(const struct device *dev, const struct word_rng_type *type)
 	r->regs = dev->regs;
 	if (!(read32(dev->regs) & type->enable_mask))
 		type->enable(r->regs);
-	r->source = (struct entropy_source){.name = type->name, .read = word_rng_read};
+	r->source.name = type->name;
+	r->source.read = word_rng_read;
 	entropy_source_register(&r->source);
 	return 0;
 }

@@ -90,7 +90,7 @@ int dma_bus_init(struct dma_bus *bus, dt_node node, uint64_t mask)
 	return error ? error : find_limit(bus);
 }
 
-dma_addr_t dma_address(const struct dma_bus *bus, const void *buf, size_t bytes)
+NOINLINE dma_addr_t dma_address(const struct dma_bus *bus, const void *buf, size_t bytes)
 {
 	uint64_t pa = (uintptr_t)buf; /* memory is mapped 1:1 */
 

@@ -54,12 +54,15 @@ struct netdev *netdev_first(void)
 void netdev_ensure_mac(struct netdev *dev)
 {
 	static const uint8_t none[6];
-	uint64_t unlike = time_now_ns();
+	uint64_t unlike;
 
 	if (!(dev->mac[0] & 1) && memcmp(dev->mac, none, sizeof(none)) != 0)
 		return;
-	if (random_bytes(dev->mac, sizeof(dev->mac), true) < 0)
-		memcpy(dev->mac, &unlike, sizeof(dev->mac));
+	if (random_bytes(dev->mac, sizeof(dev->mac), true) < 0) {
+		unlike = time_now_ns();
+		for (size_t i = 0; i < sizeof(dev->mac); i++, unlike >>= 8)
+			dev->mac[i] = (uint8_t)unlike;
+	}
 	dev->mac[0] = (uint8_t)((dev->mac[0] & ~1u) | 2u);
 }
 
