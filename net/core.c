@@ -204,6 +204,11 @@ uint16_t net_tcp_ooseq_max(const struct tcp_pcb *pcb)
 	return (uint16_t)(2 * net_tcp_window / TCP_MSS + 8);
 }
 
+__attribute__((noinline)) void net_count(uint32_t *counter)
+{
+	++*counter;
+}
+
 /* --- Start ----------------------------------------------------------------------------------- */
 
 struct ip_config ip_config;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lwIP's DHCP, with one function for the five messages that ask for something (RFC 2131, section 4.3.6):
- * lwIP's five do nearly the same (net/lwip.patch leaves them out). What the functions need is private
+ * lwIP's five do nearly the same; and with a table of the options that are understood (net/lwip.patch
+ * leaves lwIP's out). What the functions need is private
  * to lwIP's file: that is included here instead of being compiled on its own.
  */
 #include "lwip/dhcp.h"
@@ -11,6 +12,8 @@
 #define ONCE __attribute__((noinline))
 ONCE static void dhcp_set_state(struct dhcp *dhcp, u8_t state);
 ONCE static u16_t dhcp_option_byte(u16_t used, u8_t *options, u8_t value);
+
+static err_t dhcp_parse_reply(struct pbuf *p, struct dhcp *dhcp);
 
 #include "core/ipv4/dhcp.c"
 
@@ -110,4 +113,113 @@ static err_t dhcp_rebind(struct netif *netif)
 static err_t dhcp_reboot(struct netif *netif)
 {
 	return ask(netif, DHCP_STATE_REBOOTING);
+}
+
+/* --- What servers say ------------------------------------------------------------------------------ */
+
+static ONCE unsigned int byte_at(const struct pbuf *p, unsigned int at)
+{
+	for (; p; at -= p->len, p = p->next) {
+		if (at < p->len)
+			return ((const u8_t *)p->payload)[at];
+	}
+	return 0;
+}
+
+static u32_t number_at(const struct pbuf *p, unsigned int at, unsigned int bytes)
+{
+	u32_t n = 0;
+
+	while (bytes--)
+		n = n << 8 | byte_at(p, at++);
+	return n;
+}
+
+static const struct known {
+	u8_t option, index, bytes;
+} known[] = {
+    {DHCP_OPTION_SUBNET_MASK, DHCP_OPTION_IDX_SUBNET_MASK, 4},
+    {DHCP_OPTION_ROUTER, DHCP_OPTION_IDX_ROUTER, 4}, /* the first one */
+    {DHCP_OPTION_DNS_SERVER, DHCP_OPTION_IDX_DNS_SERVER, 4},
+    {DHCP_OPTION_LEASE_TIME, DHCP_OPTION_IDX_LEASE_TIME, 4},
+    {DHCP_OPTION_OVERLOAD, DHCP_OPTION_IDX_OVERLOAD, 1},
+    {DHCP_OPTION_MESSAGE_TYPE, DHCP_OPTION_IDX_MSG_TYPE, 1},
+    {DHCP_OPTION_SERVER_ID, DHCP_OPTION_IDX_SERVER_ID, 4},
+    {DHCP_OPTION_T1, DHCP_OPTION_IDX_T1, 4},
+    {DHCP_OPTION_T2, DHCP_OPTION_IDX_T2, 4},
+};
+
+/* How many values there are in an option of so many bytes, of those that are wanted; -1: it is malformed. */
+static int count_values(const struct known *k, unsigned int bytes)
+{
+	if (k->option == DHCP_OPTION_DNS_SERVER)
+		return bytes % 4 ? -1 : (int)LWIP_MIN(bytes / 4, LWIP_DHCP_PROVIDE_DNS_SERVERS);
+	if (k->option == DHCP_OPTION_ROUTER)
+		return bytes < 4 ? -1 : 1;
+	return bytes == k->bytes ? 1 : -1;
+}
+
+/* If an option comes twice, the first one counts. */
+static err_t take_option(const struct pbuf *p, const struct known *k, unsigned int at,
+                         unsigned int bytes)
+{
+	int count = count_values(k, bytes);
+
+	if (count < 0)
+		return ERR_VAL;
+	if (at + bytes > p->tot_len)
+		return ERR_BUF;
+	for (int i = k->index; i < k->index + count && !dhcp_rx_options_given[i]; i++) {
+		dhcp_rx_options_given[i] = 1;
+		dhcp_rx_options_val[i] = number_at(p, at, k->bytes);
+		at += k->bytes;
+	}
+	return ERR_OK;
+}
+
+/* The options in a field, to their end mark. Without one: `unended`. */
+static err_t take_options(const struct pbuf *p, unsigned int at, unsigned int end, err_t unended)
+{
+	err_t err = ERR_OK;
+
+	while (err == ERR_OK && at < end) {
+		unsigned int option = byte_at(p, at), bytes = byte_at(p, at + 1);
+
+		if (option == DHCP_OPTION_END)
+			return ERR_OK;
+		at++;
+		if (option == DHCP_OPTION_PAD)
+			continue;
+		for (unsigned int i = 0; i < LWIP_ARRAYSIZE(known); i++) {
+			if (known[i].option == option)
+				err = take_option(p, &known[i], at + 1, bytes);
+		}
+		at += 1 + bytes;
+	}
+	return err == ERR_OK ? unended : err;
+}
+
+/* RFC 2131, section 4.1: the fields for names may be full of options, too, the file's first. */
+static err_t dhcp_parse_reply(struct pbuf *p, struct dhcp *dhcp)
+{
+	u32_t overload = 0;
+	err_t err;
+
+	(void)dhcp;
+	dhcp_clear_all_options(dhcp);
+	if (p->len < DHCP_SNAME_OFS)
+		return ERR_BUF;
+	err = take_options(p, DHCP_OPTIONS_OFS, p->tot_len, ERR_BUF);
+	if (dhcp_option_given(dhcp, DHCP_OPTION_IDX_OVERLOAD))
+		overload = dhcp_get_option_value(dhcp, DHCP_OPTION_IDX_OVERLOAD);
+	if (overload > DHCP_OVERLOAD_SNAME_FILE)
+		overload = DHCP_OVERLOAD_NONE;
+	dhcp_clear_option(dhcp, DHCP_OPTION_IDX_OVERLOAD);
+	if (err == ERR_OK && (overload & DHCP_OVERLOAD_FILE))
+		err = take_options(p, DHCP_FILE_OFS, DHCP_FILE_OFS + DHCP_FILE_LEN, ERR_OK);
+	if (err == ERR_OK && (overload & DHCP_OVERLOAD_SNAME))
+		err = take_options(p, DHCP_SNAME_OFS, DHCP_SNAME_OFS + DHCP_SNAME_LEN, ERR_OK);
+	if (dhcp_option_given(dhcp, DHCP_OPTION_IDX_OVERLOAD)) /* in one of them */
+		return ERR_VAL;
+	return err;
 }
