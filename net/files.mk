@@ -12,7 +12,7 @@ lwip_objs := core/def.o core/inet_chksum.o core/ip.o core/netif.o core/pbuf.o co
 	core/ipv4/ip4_frag.o \
 	core/ipv6/inet6.o core/ipv6/ip6_addr.o netif/ethernet.o
 lwip_objs := $(lwip_objs:%=$(lwip)/src/%)
-ipv6_objs := net/ipv6.o net/nd.o $(addprefix $(lwip)/src/core/ipv6/,ethip6.o icmp6.o ip6.o ip6_frag.o mld6.o)
+ipv6_objs := net/ipv6.o net/nd.o $(addprefix $(lwip)/src/core/ipv6/,icmp6.o ip6.o ip6_frag.o mld6.o)
 
 obj-$(FEAT_NET) += $(net_objs:%=net/%) $(lwip_objs) $(if $(FEAT_IPV6),$(ipv6_objs),net/without_ipv6.o)
 deps-$(FEAT_NET) += lwip

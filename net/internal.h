@@ -23,6 +23,16 @@
 
 /* False for an app that omits IPv6: net/without_ipv6.c instead of net/ipv6.c. */
 extern const bool net_has_ipv6;
+/*
+ * The interface with an address or, if or_prefix, with one given by hand that has the same prefix: only
+ * this one or, if that is NULL, any that can send. NULL: none has.
+ */
+struct netif *net_ip6_netif_with(const ip6_addr_t *address, bool or_prefix,
+                                 const struct netif *only);
+static inline bool net_can_send(const struct netif *netif)
+{
+	return netif_is_up(netif) && netif_is_link_up(netif);
+}
 
 /* --- core.c ---------------------------------------------------------------------------------- */
 

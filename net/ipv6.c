@@ -14,17 +14,19 @@ const bool net_has_ipv6 = true;
 /* netif, if it can send; else NULL. */
 static struct netif *usable(struct netif *netif)
 {
-	return netif && netif_is_up(netif) && netif_is_link_up(netif) ? netif : NULL;
+	return netif && net_can_send(netif) ? netif : NULL;
 }
 
-/* The interface with an address, or, if or_prefix, with one given by hand that has the same prefix. */
-static struct netif *netif_with(const ip6_addr_t *address, bool or_prefix)
+struct netif *net_ip6_netif_with(const ip6_addr_t *address, bool or_prefix,
+                                 const struct netif *only)
 {
 	struct netif *netif;
 
 	NETIF_FOREACH(netif)
 	{
-		for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES && usable(netif); i++) {
+		if (only ? netif != only : !net_can_send(netif))
+			continue;
+		for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++) {
 			const ip6_addr_t *a = netif_ip6_addr(netif, i);
 
 			if (ip6_addr_isvalid(netif_ip6_addr_state(netif, i)) &&
@@ -50,15 +52,15 @@ struct netif *ip6_route(const ip6_addr_t *from, const ip6_addr_t *to)
 	              ip6_addr_has_scope(from, IP6_UNICAST) || ip6_addr_isloopback(from))) {
 		zone = ip6_addr_zone(from);
 		if (!zone)
-			return netif_with(from, false);
+			return net_ip6_netif_with(from, false, NULL);
 	}
 	if (zone)
 		return usable(netif_get_by_index(zone));
-	netif = netif_with(to, true);
+	netif = net_ip6_netif_with(to, true, NULL);
 	if (!netif)
 		netif = nd6_find_route(to);
 	if (!netif)
-		netif = netif_with(from, false);
+		netif = net_ip6_netif_with(from, false, NULL);
 	return netif ? netif : usable(netif_default);
 }
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lwIP's neighbour discovery (RFC 4861, 4862), with what takes in and makes its messages anew: all five of
- * them have the same form, and their options one reader (net/lwip.patch leaves lwIP's functions out). What
- * these need is private to lwIP's file: that is included here instead of being compiled on its own.
+ * them have the same form, and their options one reader. So are the tables of neighbours, routers and
+ * destinations (net/lwip.patch leaves lwIP's functions out). What these need is private to lwIP's file:
+ * that is included here instead of being compiled on its own.
  *
  * An address' prefix is eight bytes, here and in lwIP: no interface has another.
  */
 #include "internal.h"
 #include "core/ipv6/nd6.c"
-#include "lwip/prot/ethernet.h"
+#include "lwip/ethip6.h"
+#include "netif/ethernet.h"
 
 #define OPTION_UNIT  8 /* bytes; and those of an option with a MAC */
 #define PREFIX_UNITS 4
@@ -100,11 +102,6 @@ void net_mld_send(struct netif *netif, struct mld_group *group, u8_t type)
 	say(netif, type, 0, link_local(netif), &group->group_address, &group->group_address);
 }
 
-static bool can_send(const struct netif *netif)
-{
-	return netif_is_up(netif) && netif_is_link_up(netif);
-}
-
 static void nd6_send_ns(struct netif *netif, const ip6_addr_t *target, u8_t flags)
 {
 	const ip_addr_t *from =
@@ -136,78 +133,196 @@ void nd6_adjust_mld_membership(struct netif *netif, s8_t i, u8_t state)
 
 /* --- Neighbours and routers ------------------------------------------------------------------------------------ */
 
+/* The oldest packet that waits for a neighbour's MAC. */
+static struct pbuf *queue_pop(struct nd6_neighbor_cache_entry *n)
+{
+	struct nd6_q_entry *e = n->q;
+	struct pbuf *p = e->p;
+
+	n->q = e->next;
+	memp_free(MEMP_ND6_QUEUE, e);
+	nd6_queue_size--;
+	return p;
+}
+
+/* A router's place is not free: whoever makes him none says so before. */
+static void nd6_free_neighbor_cache_entry(struct nd6_neighbor_cache_entry *n)
+{
+	if (n->isrouter)
+		return;
+	while (n->q)
+		pbuf_free(queue_pop(n));
+	memset(n, 0, sizeof(*n));
+}
+
+static struct nd6_neighbor_cache_entry *find_neighbour(const ip6_addr_t *who)
+{
+	for (struct nd6_neighbor_cache_entry *n = neighbor_cache;
+	     n < neighbor_cache + LWIP_ND6_NUM_NEIGHBORS; n++) {
+		if (ip6_addr_eq(&n->next_hop_address, who))
+			return n;
+	}
+	return NULL;
+}
+
 /*
- * A place for one more: the one that is easiest to do without; -1 if there are but routers. Of two in
+ * A place for one more: the one that is easiest to do without; NULL if there are but routers. Of two in
  * the same state that is the one that has been in it for longer.
  */
-static s8_t nd6_new_neighbor_cache_entry(void)
+static struct nd6_neighbor_cache_entry *new_neighbour(const ip6_addr_t *who, struct netif *netif)
 {
-	static const u8_t rank[] = {[ND6_NO_ENTRY] = 12, [ND6_STALE] = 10,    [ND6_PROBE] = 8,
-	                            [ND6_DELAY] = 6,     [ND6_REACHABLE] = 4, [ND6_INCOMPLETE] = 2};
+	static const u8_t ranks[] = {
+	    [ND6_NO_ENTRY] = 12, [ND6_STALE] = 10,    [ND6_PROBE] = 8,
+	    [ND6_DELAY] = 6,     [ND6_REACHABLE] = 4, [ND6_INCOMPLETE] = 2};
+	struct nd6_neighbor_cache_entry *best = NULL;
 	u64_t best_rank = 0;
-	int best = -1;
 
-	for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++) {
-		const struct nd6_neighbor_cache_entry *n = &neighbor_cache[i];
+	for (struct nd6_neighbor_cache_entry *n = neighbor_cache;
+	     n < neighbor_cache + LWIP_ND6_NUM_NEIGHBORS; n++) {
 		bool runs_down = n->state == ND6_REACHABLE || n->state == ND6_DELAY;
 		u32_t count = runs_down ? ~n->counter.reachable_time : n->counter.stale_time;
-		u64_t r = (u64_t)(rank[n->state] - (n->q != NULL)) << 32 | count;
+		u64_t rank = (u64_t)(ranks[n->state] - (n->q != NULL)) << 32 | count;
 
-		if (!n->isrouter && r > best_rank) {
-			best_rank = r;
-			best = i;
+		if (!n->isrouter && rank > best_rank) {
+			best_rank = rank;
+			best = n;
 		}
 	}
-	nd6_free_neighbor_cache_entry((s8_t)best);
-	return (s8_t)best;
+	if (best) {
+		nd6_free_neighbor_cache_entry(best);
+		best->next_hop_address = *who;
+		best->netif = netif;
+		best->state = ND6_INCOMPLETE;
+	}
+	return best;
+}
+
+static err_t queue(struct nd6_neighbor_cache_entry *n, struct pbuf *p)
+{
+	struct nd6_q_entry *e = NULL, **end = &n->q;
+	const struct pbuf *volatile_part = p;
+
+	/* The oldest ones make room (RFC 4861, section 7.2.2). */
+	if (nd6_queue_size == MEMP_NUM_ND6_QUEUE && n->q)
+		pbuf_free(queue_pop(n));
+	if (nd6_queue_size < MEMP_NUM_ND6_QUEUE)
+		e = memp_malloc(MEMP_ND6_QUEUE);
+	if (!e)
+		return ERR_MEM;
+	while (volatile_part && !PBUF_NEEDS_COPY(volatile_part))
+		volatile_part = volatile_part->next;
+	if (volatile_part)
+		p = pbuf_clone(PBUF_LINK, PBUF_RAM, p);
+	else
+		pbuf_ref(p);
+	if (!p) {
+		memp_free(MEMP_ND6_QUEUE, e);
+		return ERR_MEM;
+	}
+	e->p = p;
+	e->next = NULL;
+	while (*end)
+		end = &(*end)->next;
+	*end = e;
+	nd6_queue_size++;
+	return ERR_OK;
+}
+
+/* To a neighbour whose MAC is known. If nothing was heard of him for long, he is asked in a few seconds. */
+static err_t send_to(struct nd6_neighbor_cache_entry *n, struct pbuf *p)
+{
+	if (n->state == ND6_STALE) {
+		n->state = ND6_DELAY;
+		n->counter.delay_time = LWIP_ND6_DELAY_FIRST_PROBE_TIME / ND6_TMR_INTERVAL;
+	}
+	return ethernet_output(n->netif, p, (const struct eth_addr *)n->netif->hwaddr,
+	                       (const struct eth_addr *)n->lladdr, ETHTYPE_IPV6);
 }
 
 /* mac is a neighbour's. */
-static void learn(struct netif *in, int i, const u8_t *mac, bool reachable)
+static void learn(struct netif *in, struct nd6_neighbor_cache_entry *n, const u8_t *mac,
+                  bool reachable)
 {
-	struct nd6_neighbor_cache_entry *n = &neighbor_cache[i];
-
 	n->netif = in;
 	memmove(n->lladdr, mac, ETH_HWADDR_LEN);
 	n->state = reachable ? ND6_REACHABLE : ND6_STALE;
 	n->counter.reachable_time = reachable ? reachable_time : 0;
-	nd6_send_q((s8_t)i);
+	while (n->q) {
+		struct pbuf *p = queue_pop(n);
+
+		send_to(n, p);
+		pbuf_free(p);
+	}
 }
 
 /* Somebody says in passing what his MAC is (or not, if mac is NULL). That he hears us, it does not say. */
 static void heard_of(struct netif *in, const ip6_addr_t *who, const u8_t *mac)
 {
-	int i;
+	struct nd6_neighbor_cache_entry *n;
 
 	if (!mac)
 		return;
-	i = nd6_find_neighbor_cache_entry(who);
-	if (i < 0) {
-		i = nd6_new_neighbor_cache_entry();
-		if (i < 0)
-			return;
-		neighbor_cache[i].next_hop_address = *who;
-	} else if (neighbor_cache[i].state != ND6_INCOMPLETE &&
-	           memcmp(neighbor_cache[i].lladdr, mac, ETH_HWADDR_LEN) == 0) {
-		return;
+	n = find_neighbour(who);
+	if (!n)
+		n = new_neighbour(who, in);
+	if (n && (n->state == ND6_INCOMPLETE || memcmp(n->lladdr, mac, ETH_HWADDR_LEN) != 0))
+		learn(in, n, mac, false);
+}
+
+/* A neighbour; one that is new is asked for his MAC. NULL: there is no place for him. */
+static struct nd6_neighbor_cache_entry *neighbour(const ip6_addr_t *who, struct netif *netif)
+{
+	struct nd6_neighbor_cache_entry *n = find_neighbour(who);
+
+	if (n)
+		return n;
+	n = new_neighbour(who, netif);
+	if (n) {
+		n->counter.probes_sent = 1;
+		nd6_send_ns(netif, &n->next_hop_address, ND6_SEND_FLAG_MULTICAST_DEST);
 	}
-	learn(in, i, mac, false);
+	return n;
+}
+
+/* A router's place in the list, perhaps a new one; NULL: there is none. */
+static struct nd6_router_list_entry *router(const ip6_addr_t *who, struct netif *in)
+{
+	struct nd6_router_list_entry *place = NULL, *r = default_router_list;
+	struct nd6_neighbor_cache_entry *n = neighbour(who, in);
+
+	for (; n && r < default_router_list + LWIP_ND6_NUM_ROUTERS; r++) {
+		if (r->neighbor_entry == n)
+			return r;
+		if (!r->neighbor_entry && !place)
+			place = r;
+	}
+	if (place) {
+		place->neighbor_entry = n;
+		n->isrouter = 1;
+	}
+	return place;
+}
+
+/* Is this netif, or if that is NULL, can it send? */
+static bool suits(const struct netif *it, const struct netif *netif)
+{
+	return netif ? it == netif : net_can_send(it);
 }
 
 /* A router for packets that leave by netif, if that is not NULL: reachable, known, or in turns. */
-static s8_t nd6_select_router(const ip6_addr_t *to, struct netif *netif)
+static struct nd6_neighbor_cache_entry *select_router(const struct netif *netif)
 {
 	static int last;
-	int best = -1, best_rank = 0;
+	struct nd6_neighbor_cache_entry *best = NULL;
+	int best_rank = 0;
 
-	(void)to;
 	if (!netif)
 		last = (last + 1) % LWIP_ND6_NUM_ROUTERS;
 	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++) {
-		const struct nd6_neighbor_cache_entry *n = default_router_list[i].neighbor_entry;
+		struct nd6_neighbor_cache_entry *n = default_router_list[i].neighbor_entry;
 		int rank;
 
-		if (!n || (netif ? n->netif != netif : !can_send(n->netif)))
+		if (!n || !suits(n->netif, netif))
 			continue;
 		rank = n->state == ND6_REACHABLE    ? 4
 		       : n->state != ND6_INCOMPLETE ? 3
@@ -215,10 +330,118 @@ static s8_t nd6_select_router(const ip6_addr_t *to, struct netif *netif)
 		                                    : 1;
 		if (rank > best_rank) {
 			best_rank = rank;
-			best = i;
+			best = n;
 		}
 	}
-	return (s8_t)best;
+	return best;
+}
+
+/* The interface, as above, on whose link routers say that a prefix is. */
+static struct netif *netif_on_link(const ip6_addr_t *to, const struct netif *netif)
+{
+	for (struct nd6_prefix_list_entry *e = prefix_list; e < prefix_list + LWIP_ND6_NUM_PREFIXES;
+	     e++) {
+		if (e->netif && suits(e->netif, netif) &&
+		    net_ip6_half(&e->prefix, 0) == net_ip6_half(to, 0))
+			return e->netif;
+	}
+	return NULL;
+}
+
+struct netif *nd6_find_route(const ip6_addr_t *to)
+{
+	struct netif *netif = netif_on_link(to, NULL);
+	const struct nd6_neighbor_cache_entry *n = netif ? NULL : select_router(NULL);
+
+	return n ? n->netif : netif;
+}
+
+/* --- On its way ------------------------------------------------------------------------------------ */
+
+static struct nd6_destination_cache_entry *find_destination(const ip6_addr_t *to)
+{
+	for (struct nd6_destination_cache_entry *d = destination_cache;
+	     d < destination_cache + LWIP_ND6_NUM_DESTINATIONS; d++) {
+		if (ip6_addr_eq(&d->destination_addr, to))
+			return d;
+	}
+	return NULL;
+}
+
+u16_t nd6_get_destination_mtu(const ip6_addr_t *to, struct netif *netif)
+{
+	const struct nd6_destination_cache_entry *d = find_destination(to);
+
+	return d ? d->pmtu : netif_mtu6(netif);
+}
+
+/* Of the one that was used longest ago, the place. */
+static struct nd6_destination_cache_entry *new_destination(const ip6_addr_t *to,
+                                                           const ip6_addr_t *hop)
+{
+	struct nd6_destination_cache_entry *oldest = destination_cache;
+
+	for (struct nd6_destination_cache_entry *d = destination_cache;
+	     d < destination_cache + LWIP_ND6_NUM_DESTINATIONS; d++) {
+		if (ip6_addr_isany(&d->destination_addr))
+			d->age = UINT32_MAX; /* it is empty */
+		if (d->age > oldest->age)
+			oldest = d;
+	}
+	oldest->destination_addr = *to;
+	oldest->next_hop_addr = *hop;
+	return oldest;
+}
+
+/* The neighbour by whom a packet to a destination goes. NULL: there is none. */
+static struct nd6_neighbor_cache_entry *next_hop(const ip6_addr_t *to, struct netif *netif)
+{
+	struct nd6_destination_cache_entry *d = &destination_cache[nd6_cached_destination_index];
+	struct nd6_neighbor_cache_entry *n;
+
+	if (!ip6_addr_eq(&d->destination_addr, to)) {
+		d = find_destination(to);
+		if (!d) {
+			const ip6_addr_t *hop = to;
+
+			/* RFC 5942: an address of our own does not mean that its prefix is on the link. */
+			if (!ip6_addr_islinklocal(to) && !netif_on_link(to, netif) &&
+			    !net_ip6_netif_with(to, true, netif)) {
+				n = select_router(netif);
+				if (!n)
+					return NULL;
+				hop = &n->next_hop_address;
+			}
+			d = new_destination(to, hop);
+			d->pmtu = netif_mtu6(netif);
+		}
+		nd6_cached_destination_index = (netif_addr_idx_t)(d - destination_cache);
+	}
+	d->age = 0;
+	n = &neighbor_cache[d->cached_neighbor_idx];
+	if (!ip6_addr_eq(&n->next_hop_address, &d->next_hop_addr)) {
+		n = neighbour(&d->next_hop_addr, netif);
+		if (n)
+			d->cached_neighbor_idx = (u8_t)(n - neighbor_cache);
+	}
+	return n;
+}
+
+err_t ethip6_output(struct netif *netif, struct pbuf *p, const ip6_addr_t *to)
+{
+	struct nd6_neighbor_cache_entry *n;
+
+	if (ip6_addr_ismulticast(to)) {
+		static struct eth_addr group = {{0x33, 0x33}};
+
+		memcpy(&group.addr[2], &to->addr[3], 4);
+		return ethernet_output(netif, p, (const struct eth_addr *)netif->hwaddr, &group,
+		                       ETHTYPE_IPV6);
+	}
+	n = next_hop(to, netif);
+	if (!n)
+		return ERR_RTE;
+	return n->state == ND6_INCOMPLETE ? queue(n, p) : send_to(n, p);
 }
 
 /* --- In ------------------------------------------------------------------------------------------- */
@@ -274,10 +497,9 @@ static void advertisement(struct netif *in, const ip6_addr_t *target, const u8_t
 		nd6_duplicate_addr_detected(in, i);
 		return;
 	}
-	i = nd6_find_neighbor_cache_entry(target);
-	if (i < 0)
+	n = find_neighbour(target);
+	if (!n)
 		return;
-	n = &neighbor_cache[i];
 	incomplete = n->state == ND6_INCOMPLETE;
 	other = mac && memcmp(n->lladdr, mac, ETH_HWADDR_LEN) != 0;
 	if (incomplete ? !mac : other && !(flags & ND6_FLAG_OVERRIDE)) {
@@ -286,17 +508,17 @@ static void advertisement(struct netif *in, const ip6_addr_t *target, const u8_t
 		return;
 	}
 	if (incomplete || solicited || other)
-		learn(in, i, mac ? mac : n->lladdr, solicited);
+		learn(in, n, mac ? mac : n->lladdr, solicited);
 }
 
 /* RFC 4861, sections 8.1 and 8.3. */
 static void redirect(struct netif *in, const struct redirect_header *message, const u8_t *mac)
 {
-	int i = nd6_find_destination_cache_entry(address_in(&message->destination_address, in));
-	struct nd6_destination_cache_entry *to = &destination_cache[i];
+	struct nd6_destination_cache_entry *to =
+	    find_destination(address_in(&message->destination_address, in));
 	const ip6_addr_t *target = address_in(&message->target_address, in);
 
-	if (i < 0 || !ip6_addr_eq(&to->next_hop_addr, ip6_current_src_addr()) ||
+	if (!to || !ip6_addr_eq(&to->next_hop_addr, ip6_current_src_addr()) ||
 	    !(ip6_addr_islinklocal(target) || ip6_addr_eq(target, &to->destination_addr)))
 		return;
 	to->next_hop_addr = *target;
@@ -400,17 +622,16 @@ static u8_t name_servers(struct netif *in, const struct rdnss_option *option, u8
 static void router_advertisement(struct netif *in, const struct ra_header *message, const u8_t *end,
                                  const u8_t *mac)
 {
+	struct nd6_router_list_entry *r;
 	u8_t servers = 0;
-	int i;
 
 	in->rs_count = in->rs_count == LWIP_ND6_MAX_MULTICAST_SOLICIT; /* one at least is sent */
 	heard_of(in, ip6_current_src_addr(), mac);
-	i = nd6_new_router(ip6_current_src_addr(), in);
-	if (i >= 0) {
+	r = router(ip6_current_src_addr(), in);
+	if (r) {
 		/* 1: nd6_tmr() takes it off the list. */
-		default_router_list[i].invalidation_timer =
-		    LWIP_MAX(lwip_ntohs(message->router_lifetime), 1u);
-		default_router_list[i].flags = message->flags;
+		r->invalidation_timer = LWIP_MAX(lwip_ntohs(message->router_lifetime), 1u);
+		r->flags = message->flags;
 	}
 	if (message->reachable_time)
 		reachable_time = lwip_ntohl(message->reachable_time);
@@ -436,11 +657,11 @@ static void router_advertisement(struct netif *in, const struct ra_header *messa
 static void too_big(struct netif *in, const struct icmp6_hdr *message)
 {
 	const struct ip6_hdr *sent = (const struct ip6_hdr *)(message + 1);
-	int i = nd6_find_destination_cache_entry(address_in(&sent->dest, in));
+	struct nd6_destination_cache_entry *to = find_destination(address_in(&sent->dest, in));
 	u32_t mtu = lwip_ntohl(message->data);
 
-	if (i >= 0 && mtu >= IP6_MIN_MTU_LENGTH && mtu < destination_cache[i].pmtu)
-		destination_cache[i].pmtu = (u16_t)mtu;
+	if (to && mtu >= IP6_MIN_MTU_LENGTH && mtu < to->pmtu)
+		to->pmtu = (u16_t)mtu;
 }
 
 /* RFC 4861, sections 6.1.2, 7.1.1, 7.1.2 and 8.1: what does not keep to them is ignored. */
@@ -501,15 +722,13 @@ static bool runs_out(u32_t *life_s)
 	return false;
 }
 
-static void neighbour_second(int i)
+static void neighbour_second(struct nd6_neighbor_cache_entry *n)
 {
-	struct nd6_neighbor_cache_entry *n = &neighbor_cache[i];
-
 	switch (n->state) {
 	case ND6_INCOMPLETE:
 	case ND6_PROBE:
 		if (n->counter.probes_sent >= LWIP_ND6_MAX_MULTICAST_SOLICIT && !n->isrouter) {
-			nd6_free_neighbor_cache_entry((s8_t)i);
+			nd6_free_neighbor_cache_entry(n);
 			break;
 		}
 		n->counter.probes_sent++;
@@ -570,7 +789,7 @@ static void address_second(struct netif *netif, s8_t i)
 	if ((state & IP6_ADDR_TENTATIVE_COUNT_MASK) >= LWIP_IPV6_DUP_DETECT_ATTEMPTS) {
 		netif_ip6_addr_set_state(netif, i,
 		                         deprecated ? IP6_ADDR_DEPRECATED : IP6_ADDR_PREFERRED);
-	} else if (can_send(netif)) {
+	} else if (net_can_send(netif)) {
 		netif_ip6_addr_set_state(netif, i, state + 1);
 		nd6_send_ns(netif, netif_ip6_addr(netif, i),
 		            ND6_SEND_FLAG_MULTICAST_DEST | ND6_SEND_FLAG_ANY_SRC);
@@ -585,7 +804,7 @@ void nd6_tmr(void)
 	nd6_tmr_rs_reduction =
 	    ask ? ND6_RTR_SOLICITATION_INTERVAL / ND6_TMR_INTERVAL - 1 : nd6_tmr_rs_reduction - 1;
 	for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++)
-		neighbour_second(i);
+		neighbour_second(&neighbor_cache[i]);
 	for (int i = 0; i < LWIP_ND6_NUM_DESTINATIONS; i++)
 		destination_cache[i].age++;
 	for (int i = 0; i < LWIP_ND6_NUM_ROUTERS; i++)
@@ -601,7 +820,7 @@ void nd6_tmr(void)
 		for (s8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
 			address_second(netif, i);
 		state = netif_ip6_addr_state(netif, 0);
-		if (ask && netif->rs_count && can_send(netif) && !ip6_addr_isinvalid(state) &&
+		if (ask && netif->rs_count && net_can_send(netif) && !ip6_addr_isinvalid(state) &&
 		    !ip6_addr_isduplicated(state) && nd6_send_rs(netif) == ERR_OK)
 			netif->rs_count--;
 	}

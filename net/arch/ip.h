@@ -83,6 +83,15 @@ static inline __attribute__((always_inline)) bool net_ip_same(const ip_addr_t *a
 
 #undef ip6_addr_eq
 #define ip6_addr_eq(a, b) net_ip6_eq(a, b)
+#undef ip6_addr_net_zoneless_eq
+#define ip6_addr_net_zoneless_eq(a, b) (net_ip6_half(a, 0) == net_ip6_half(b, 0))
+#undef ip6_addr_nethost_eq
+#define ip6_addr_nethost_eq(a, b) (net_ip6_half(a, 1) == net_ip6_half(b, 1))
+#undef ip6_addr_zoneless_eq
+#define ip6_addr_zoneless_eq(a, b) (ip6_addr_net_zoneless_eq(a, b) && ip6_addr_nethost_eq(a, b))
+#undef ip6_addr_packed_eq
+#define ip6_addr_packed_eq(a, packed, its_zone) \
+	(ip6_addr_zoneless_eq(a, packed) && (a)->zone == (its_zone))
 #undef ip_addr_eq
 #define ip_addr_eq(a, b) net_ip_eq(a, b)
 #undef ip6_addr_isany_val
