@@ -3,10 +3,10 @@
 
 net_objs := address.o arp.o checksum.o config.o core.o dhcp.o dns.o hostent.o igmp.o interface.o ip.o memory.o \
 	netif.o option.o predict.o random.o resolver.o segment.o shortcut.o siphash.o socket.o socket_tcp.o socket_udp.o status.o timers.o
-# Not built: init.c, mem.c, memp.c, timeouts.c, replaced by core.c, memory.c and timers.c; dhcp.c,
+# Not built: inet_chksum.c, init.c, mem.c, memp.c, timeouts.c, replaced by checksum.c, core.c, memory.c and timers.c; dhcp.c,
 # dns.c, etharp.c, igmp.c, ip4.c, nd6.c and tcp_in.c, which dhcp.c, resolver.c, arp.c, igmp.c,
 # shortcut.c, nd.c and predict.c include.
-lwip_objs := core/def.o core/inet_chksum.o core/ip.o core/netif.o core/pbuf.o core/stats.o \
+lwip_objs := core/def.o core/ip.o core/netif.o core/pbuf.o core/stats.o \
 	core/tcp.o core/tcp_out.o core/udp.o \
 	core/ipv4/icmp.o core/ipv4/ip4_addr.o \
 	core/ipv4/ip4_frag.o \
