@@ -611,6 +611,14 @@ def test_fragments_that_do_not_fit(wire):
     assert (problem.code, problem.ptr) == (0, 4)
     far = IPv6(src=HOST, dst=OURS) / IPv6ExtHdrFragment(nh=17, offset=8191, m=0, id=79) / bytes(64)
     assert len(w.until_answer(far)) == 1
+    empty = IPv6(src=HOST, dst=OURS) / IPv6ExtHdrFragment(nh=17, offset=0, m=1, id=80)
+    assert len(w.until_answer(empty)) == 1
+    # Behind the last one: never whole.
+    beyond = pieces(payload, 1024, 81)
+    beyond[2][IPv6ExtHdrFragment].m = 1
+    beyond[1][IPv6ExtHdrFragment].m = 0
+    w.send(*beyond)
+    assert not any(p[IPv6].nh in (17, 44) for p in w.until_echo())
     # More fragments than are kept: the oldest datagrams go.
     for number in range(200):
         w.send(pieces(payload, 1024, 1000 + number)[0])
