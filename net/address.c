@@ -130,50 +130,45 @@ static int parse6(const char *t, uint8_t a[16])
 	return 1;
 }
 
-/* The longest run of two or more zero groups, the first of them if equal (RFC 5952, section 4.2). */
-static void find_gap(const uint16_t g[8], int *start, int *length)
+static unsigned int group_of(const uint8_t *a, int i)
 {
-	*start = -1;
-	*length = 1;
-	for (int i = 0; i < 8; i++) {
-		int n = 0;
-
-		while (i + n < 8 && g[i + n] == 0)
-			n++;
-		if (n > *length) {
-			*start = i;
-			*length = n;
-		}
-		i += n;
-	}
+	return (unsigned int)a[2 * i] << 8 | a[2 * i + 1];
 }
 
 /* Addresses with an IPv4 address in them are written so, as by others' inet_ntop(). */
-static bool has_ipv4(const uint16_t g[8], int gap_start, int gap_length)
+static bool has_ipv4(const uint8_t *a, int gap_start, int gap_length)
 {
-	return gap_start == 0 && (gap_length == 6 || (gap_length == 5 && g[5] == 0xffff));
+	return gap_start == 0 && (gap_length == 6 || (gap_length == 5 && group_of(a, 5) == 0xffff));
 }
 
 static void format6(const uint8_t *a, char out[INET6_ADDRSTRLEN])
 {
-	char *end = out + INET6_ADDRSTRLEN;
-	uint16_t g[8];
-	int start, length, groups;
+	/* The longest run of two or more zero groups, the first of them if equal (RFC 5952, section 4.2). */
+	int start = -1, length = 1, groups;
 
-	for (int i = 0; i < 8; i++)
-		g[i] = (uint16_t)(a[2 * i] << 8 | a[2 * i + 1]);
-	find_gap(g, &start, &length);
-	groups = has_ipv4(g, start, length) ? 6 : 8;
+	for (int i = 0; i < 8; i++) {
+		int n = 0;
+
+		while (i + n < 8 && group_of(a, i + n) == 0)
+			n++;
+		if (n > length) {
+			start = i;
+			length = n;
+		}
+		i += n;
+	}
+	groups = has_ipv4(a, start, length) ? 6 : 8;
 	for (int i = 0; i < groups; i++) {
 		if (i == start) {
-			out += snprintf(out, (size_t)(end - out), i ? ":" : "::");
+			if (i == 0)
+				*out++ = ':';
+			*out++ = ':';
 			i += length - 1;
-			if (i == 7)
-				return;
 			continue;
 		}
-		out += snprintf(out, (size_t)(end - out), "%x%s", g[i], i < 7 ? ":" : "");
+		out += snprintf(out, sizeof("ffff:"), i < 7 ? "%x:" : "%x", group_of(a, i));
 	}
+	*out = '\0';
 	if (groups == 6)
 		format4(a + 12, out);
 }

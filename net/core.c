@@ -132,40 +132,43 @@ static const char *address_origin(const struct netif *netif)
 	                                            : "the app";
 }
 
-static void log_ip4(const struct netif *netif)
+static void log_ip4(const struct port *port)
 {
+	const struct netif *netif = &port->netif;
 	char address[16], gateway[16];
 	unsigned int bits = (unsigned int)__builtin_popcount(netif_ip4_netmask(netif)->addr);
 
 	if (ip4_addr_isany_val(*netif_ip4_addr(netif))) {
-		klog("%s: no IPv4 address", netif_label(netif));
+		klog("%s: no IPv4 address", port->dev->name);
 		return;
 	}
 	inet_ntop(AF_INET, netif_ip4_addr(netif), address, sizeof(address));
 	inet_ntop(AF_INET, netif_ip4_gw(netif), gateway, sizeof(gateway));
-	klog("%s: address %s/%u by %s, gateway %s", netif_label(netif), address, bits,
+	klog("%s: address %s/%u by %s, gateway %s", port->dev->name, address, bits,
 	     address_origin(netif), gateway);
 }
 
-static void log_ip6(const struct netif *netif, int index)
+static void log_ip6(const struct port *port, int index)
 {
 	char address[46];
 
-	if (!ip6_addr_ispreferred(netif_ip6_addr_state(netif, index)))
+	if (!ip6_addr_ispreferred(netif_ip6_addr_state(&port->netif, index)))
 		return;
-	inet_ntop(AF_INET6, netif_ip6_addr(netif, index)->addr, address, sizeof(address));
-	klog("%s: address %s", netif_label(netif), address);
+	inet_ntop(AF_INET6, netif_ip6_addr(&port->netif, index)->addr, address, sizeof(address));
+	klog("%s: address %s", port->dev->name, address);
 }
 
 static void netif_changed(struct netif *netif, netif_nsc_reason_t reason,
                           const netif_ext_callback_args_t *args)
 {
-	if (!port_of(netif))
+	const struct port *port = port_of(netif);
+
+	if (!port)
 		return;
 	if (reason & LWIP_NSC_IPV4_ADDRESS_CHANGED)
-		log_ip4(netif);
+		log_ip4(port);
 	if (reason & LWIP_NSC_IPV6_ADDR_STATE_CHANGED)
-		log_ip6(netif, args->ipv6_addr_state_changed.addr_index);
+		log_ip6(port, args->ipv6_addr_state_changed.addr_index);
 	net_changed();
 }
 
