@@ -12,6 +12,7 @@
 extern const struct uart_input __start_uart_inputs[];
 
 #define SEND_TIMEOUT_NS (100 * NS_PER_MS)
+#define BYTES_AT_ONCE   32 /* received in one interrupt */
 
 /* How many bytes can be sent now. Waits for room for one, once. */
 static size_t wait_room(struct uart *u)
@@ -41,19 +42,16 @@ static void uart_write(struct console *c, const char *bytes, size_t count)
 static void uart_irq(void *arg)
 {
 	struct uart *u = arg;
-	char bytes[32];
-	size_t count = 0;
 
 	/* The line stays up, and brings us back, while there is more. */
-	for (size_t i = 0; i < sizeof(bytes); i++) {
+	for (int i = 0; i < BYTES_AT_ONCE; i++) {
 		int byte = u->input->receive(u);
 
 		if (byte == -EAGAIN)
 			break;
 		if (byte >= 0)
-			bytes[count++] = (char)byte;
+			console_input((char)byte);
 	}
-	console_input(bytes, count);
 }
 
 static void uart_enable_input(struct console *c)

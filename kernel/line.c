@@ -3,11 +3,10 @@
  * The line discipline, see line.h. ^D is kept in the ring as a mark that ends a line and is not
  * handed to the reader.
  */
-#include <string.h>
 #include "line.h"
 
 #define CTRL(key) ((key)&0x1f)
-#define BELL      '\a'
+#define BELL      "\a"
 #define BACKSPACE '\b'
 #define DELETE    '\x7f'
 
@@ -24,58 +23,52 @@ static bool add(struct line_input *l, char byte, size_t keep_free)
 	return true;
 }
 
-static size_t show(char echo[3], const char *bytes)
-{
-	size_t count = strlen(bytes);
-
-	memcpy(echo, bytes, count);
-	return count;
-}
-
 /* UTF-8: the bytes after a character's first are 10xxxxxx. */
 static bool is_continuation(char byte)
 {
 	return ((unsigned char)byte & 0xc0) == 0x80;
 }
 
-static size_t erase(struct line_input *l, char echo[3])
+static const char *erase(struct line_input *l)
 {
 	if (l->end == l->ready)
-		return 0;
+		return "";
 	while (--l->end != l->ready && is_continuation(*place(l, l->end)))
 		;
-	return show(echo, "\b \b");
+	return "\b \b";
 }
 
-static size_t finish(struct line_input *l, char mark, char echo[3])
+static const char *finish(struct line_input *l, char mark)
 {
 	if (!add(l, mark, 0))
-		return show(echo, "\a");
+		return BELL;
 	l->ready = l->end;
-	return mark == '\n' ? show(echo, "\n") : 0;
+	return mark == '\n' ? "\n" : "";
 }
 
-size_t line_key(struct line_input *l, char key, char echo[3])
+const char *line_key(struct line_input *l, char key)
 {
 	switch (key) {
 	case '\r':
 	case '\n':
-		return finish(l, '\n', echo);
+		return finish(l, '\n');
 	case CTRL('D'):
-		return finish(l, CTRL('D'), echo);
+		return finish(l, CTRL('D'));
 	case BACKSPACE:
 	case DELETE:
-		return erase(l, echo);
+		return erase(l);
 	case CTRL('U'):
 	case CTRL('C'):
 		l->end = l->ready;
-		return show(echo, key == CTRL('U') ? "^U\n" : "^C\n");
+		return key == CTRL('U') ? "^U\n" : "^C\n";
 	}
 	if ((unsigned char)key < ' ' && key != '\t')
-		return 0;
+		return "";
 	/* Always leave room to finish the line. */
-	echo[0] = add(l, key, 1) ? key : BELL;
-	return 1;
+	if (!add(l, key, 1))
+		return BELL;
+	l->echo[0] = key;
+	return l->echo;
 }
 
 size_t line_read(struct line_input *l, char *buf, size_t max)

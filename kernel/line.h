@@ -16,6 +16,7 @@ struct line_input {
 	size_t read;  /* next byte for the reader */
 	size_t ready; /* end of the last finished line */
 	size_t end;   /* end of the line being typed */
+	char echo[2]; /* a key as a string */
 	char ring[LINE_RING_BYTES];
 };
 
@@ -24,10 +25,9 @@ struct line_input {
  * its bytes), ^U and ^C the line; other control characters than tab are ignored. What does not fit
  * is dropped with a bell.
  *
- * echo     what to show, not terminated
- * Returns  bytes of echo, at most 3
+ * Returns what to show, at most 3 bytes; until the next call
  */
-size_t line_key(struct line_input *l, char key, char echo[3]);
+const char *line_key(struct line_input *l, char key);
 
 static inline bool line_ready(const struct line_input *l)
 {

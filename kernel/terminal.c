@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <pith/console.h>
 #include <pith/file.h>
@@ -14,14 +15,13 @@
 static struct line_input input;
 static struct file file;
 
-void console_input(const char *bytes, size_t count)
+void console_input(char byte)
 {
 	unsigned long flags = irq_save();
 	bool was_ready = line_ready(&input);
-	char echo[3];
+	const char *echo = line_key(&input, byte);
 
-	for (size_t i = 0; i < count; i++)
-		console_write(echo, line_key(&input, bytes[i], echo));
+	console_write(echo, strlen(echo));
 	if (!was_ready && line_ready(&input))
 		ready_notify(&file.ready, EPOLLIN);
 	irq_restore(flags);

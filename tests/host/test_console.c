@@ -153,7 +153,8 @@ static ssize_t get(size_t max)
 
 static void type(const char *keys)
 {
-	console_input(keys, strlen(keys));
+	while (*keys)
+		console_input(*keys++);
 }
 
 /* ---- The promises, in the order of a boot ---- */

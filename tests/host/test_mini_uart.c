@@ -31,9 +31,9 @@ void console_register(struct console *c)
 	console = c;
 }
 
-void console_input(const char *bytes, size_t count)
+void console_input(char byte)
 {
-	strncat(received, bytes, count);
+	strncat(received, &byte, 1);
 }
 
 int irq_attach(dt_node node, unsigned int index, irq_handler handler, void *arg)

@@ -114,10 +114,9 @@ void dma_unmap(const struct dma_bus *bus, const void *buf, size_t bytes, enum dm
 
 /* ---- Around them ---- */
 
-void console_input(const char *bytes, size_t count)
+void console_input(char byte)
 {
-	(void)bytes;
-	(void)count; /* a stub's flags say that there is something */
+	(void)byte; /* a stub's flags say that there is something */
 }
 void clockevent_register(const struct clockevent *ce)
 {

@@ -43,8 +43,8 @@ void console_register(struct console *c);
  * that did (not earlier: it may belong to a modem). Returns false if there is none.
  */
 bool console_choose(void);
-/* From the UART's interrupt handler. */
-void console_input(const char *bytes, size_t count);
+/* From the UART's interrupt handler: a byte that was received. */
+void console_input(char byte);
 /*
  * Raw output, newline becomes CR LF. Any context, also amid somebody else's line: for panic and
  * what has nothing better. Everybody else writes to the log or to the console's file.
