@@ -91,7 +91,7 @@ static int pm_probe(const struct device *dev)
 {
 	regs = dev->regs;
 	machine_set_reset_reason(reset_reason());
-	if (!dt_prop(dev->node, "system-power-controller", NULL))
+	if (!dt_prop(dev->node, "system-power-controller").data)
 		pm_power.off = NULL;
 	machine_power_register(&pm_power);
 	watchdog = (struct watchdog){

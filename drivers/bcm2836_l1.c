@@ -96,7 +96,7 @@ static int l1_probe(const struct device *dev)
 	int error;
 
 	/* The Pi 4's tree has it for its CPUs' start addresses only: interrupts go to the GIC. */
-	if (!dt_prop(dev->node, "interrupt-controller", NULL))
+	if (!dt_prop(dev->node, "interrupt-controller").data)
 		return -ENODEV;
 	l1->regs = dev->regs;
 	l1->cpu = sysreg_read(mpidr_el1) & 3;

@@ -927,11 +927,10 @@ static void set_up_mdio(struct genet *n)
 
 static void read_mac(struct netdev *dev)
 {
-	size_t bytes;
-	const void *mac = dt_prop(dev->node, "local-mac-address", &bytes);
+	struct dt_value mac = dt_prop(dev->node, "local-mac-address");
 
-	if (mac && bytes == sizeof(dev->mac))
-		memcpy(dev->mac, mac, sizeof(dev->mac));
+	if (mac.bytes == sizeof(dev->mac))
+		memcpy(dev->mac, mac.data, sizeof(dev->mac));
 	netdev_ensure_mac(dev);
 }
 

@@ -45,13 +45,12 @@ static const struct machine_power psci_power = {
 
 static int psci_probe(const struct device *dev)
 {
-	size_t bytes;
-	const char *method = dt_prop(dev->node, "method", &bytes);
+	struct dt_value method = dt_prop(dev->node, "method");
 
-	if (!method || bytes != 4)
+	if (method.bytes != 4)
 		return -EINVAL;
-	by_smc = !memcmp(method, "smc", 4);
-	if (!by_smc && memcmp(method, "hvc", 4) != 0)
+	by_smc = !memcmp(method.data, "smc", 4);
+	if (!by_smc && memcmp(method.data, "hvc", 4) != 0)
 		return -EINVAL;
 	machine_power_register(&psci_power);
 	return 0;

@@ -248,8 +248,8 @@ static bool sdhci_write_protected(struct sd_host *host)
 	struct sdhci *h = to_sdhci(host);
 	bool low = !(reg_read(h, PRESENT) & PRESENT_WRITABLE);
 
-	return !dt_prop(host->node, "disable-wp", NULL) &&
-	       low != (dt_prop(host->node, "wp-inverted", NULL) != NULL);
+	return !dt_prop(host->node, "disable-wp").data &&
+	       low != (dt_prop(host->node, "wp-inverted").data != NULL);
 }
 
 /* PLS 6.4.1: a millisecond of power and 74 clocks before the first command. */
@@ -605,7 +605,7 @@ static int set_up_dma(struct sdhci *h)
 
 static bool has(dt_node node, const char *property)
 {
-	return dt_prop(node, property, NULL) != NULL;
+	return dt_prop(node, property).data != NULL;
 }
 
 /* What the controller is, from the tree and from what it says of itself. */

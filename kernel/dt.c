@@ -617,7 +617,7 @@ char *dt_path(dt_node n, char *buf, size_t buf_bytes)
 
 /* ---- Properties ---- */
 
-/* A property's value: in registers, which out parameters would not be. */
+/* As struct dt_value. */
 struct value {
 	const be32_t *cells; /* NULL: no such property */
 	size_t bytes;        /* then 0 */
@@ -649,13 +649,11 @@ static const void *has(dt_node n, const char *name)
 	return value_of(n, name).cells;
 }
 
-const void *dt_prop(dt_node n, const char *name, size_t *bytes)
+struct dt_value dt_prop(dt_node n, const char *name)
 {
 	struct value v = value_of(n, name);
 
-	if (v.cells && bytes)
-		*bytes = v.bytes;
-	return v.cells;
+	return (struct dt_value){v.cells, v.bytes};
 }
 
 int64_t dt_u32(dt_node n, const char *name, unsigned int index)

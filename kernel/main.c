@@ -42,12 +42,11 @@ static void memory_init(void)
 static void seeds_init(void)
 {
 	dt_node chosen = dt_chosen();
-	size_t bytes;
-	const char *seed = dt_prop(chosen, "rng-seed", &bytes);
+	struct dt_value seed = dt_prop(chosen, "rng-seed");
 
-	if (seed && bytes > boot_info.seed_used_bytes)
-		entropy_boot_seed(seed + boot_info.seed_used_bytes,
-		                  bytes - boot_info.seed_used_bytes);
+	if (seed.bytes > boot_info.seed_used_bytes)
+		entropy_boot_seed((const char *)seed.data + boot_info.seed_used_bytes,
+		                  seed.bytes - boot_info.seed_used_bytes);
 	dt_wipe(chosen, "rng-seed");
 	dt_wipe(chosen, "kaslr-seed");
 	if (!boot_info.seed_used_bytes)

@@ -31,10 +31,9 @@ extern uintptr_t __stack_chk_guard;
 /* The whole of a /chosen seed property, or NULL. */
 static const uint8_t *seed(const char *name, size_t at_least)
 {
-	size_t bytes = 0;
-	const uint8_t *p = dt_prop(dt_chosen(), name, &bytes);
+	struct dt_value v = dt_prop(dt_chosen(), name);
 
-	return p && bytes >= at_least ? p : NULL;
+	return v.bytes >= at_least ? v.data : NULL;
 }
 
 /*

@@ -151,13 +151,14 @@ static void compare_property(dt_node n, const void *blob, int node, int property
 	const char *name;
 	const void *value, *first;
 	int bytes, first_bytes;
-	size_t ours_bytes = SIZE_MAX;
+	struct dt_value ours;
 
 	value = fdt_getprop_by_offset(blob, property, &name, &bytes);
 	CHECK(value);
 	first = fdt_getprop(blob, node, name, &first_bytes);
-	CHECK(dt_prop(n, name, &ours_bytes) == first);
-	CHECK(ours_bytes == (size_t)first_bytes);
+	ours = dt_prop(n, name);
+	CHECK(ours.data == first);
+	CHECK(ours.bytes == (size_t)first_bytes);
 	if (strcmp(name, "compatible") || value != first)
 		return;
 	for (int i = 0; i < fdt_stringlist_count(blob, node, name); i++) {
@@ -200,7 +201,7 @@ static void compare_node(dt_node n, dt_node parent, const void *blob, int node)
 	for (property = fdt_first_property_offset(blob, node); property >= 0;
 	     property = fdt_next_property_offset(blob, property))
 		compare_property(n, blob, node, property);
-	CHECK(!dt_prop(n, "never-there", NULL));
+	CHECK(!dt_prop(n, "never-there").data);
 	CHECK(!dt_compatible(n, "never,there"));
 	compare_phandle(n, fdt_get_phandle(blob, node));
 	/* libfdt walks the tree for a path, so not every time. */

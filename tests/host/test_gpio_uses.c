@@ -90,13 +90,14 @@ static void nothing_to_do_on_a_pi_3(void **state)
 /* The Pi 4's tree with another word for ACT's default-state, "keep"; of its own length. */
 static void begin_as(const char *word)
 {
-	size_t bytes;
+	struct dt_value value;
 	char *state;
 
 	plug(PI4);
-	state = (char *)(uintptr_t)dt_prop(dt_find("/leds/led-act"), "default-state", &bytes);
-	assert_int_equal(bytes, 5);
-	memset(state, 0, bytes);
+	value = dt_prop(dt_find("/leds/led-act"), "default-state");
+	assert_int_equal(value.bytes, 5);
+	state = (char *)(uintptr_t)value.data;
+	memset(state, 0, value.bytes);
 	memcpy(state, word, strlen(word));
 	assert_int_equal(leds_init(), 0);
 }

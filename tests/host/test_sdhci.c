@@ -126,14 +126,13 @@ bool dt_compatible(dt_node n, const char *wanted)
 	return strcmp(compatible, wanted) == 0;
 }
 
-const void *dt_prop(dt_node n, const char *name, size_t *bytes)
+struct dt_value dt_prop(dt_node n, const char *name)
 {
 	char spaced[40];
 
 	(void)n;
-	(void)bytes;
 	snprintf(spaced, sizeof(spaced), " %s ", name);
-	return strstr(properties, spaced);
+	return (struct dt_value){strstr(properties, spaced), 0};
 }
 
 /* --- The controller --- */

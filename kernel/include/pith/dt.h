@@ -67,8 +67,12 @@ const char *dt_name(dt_node n);
 /* Full path into buf, always terminated; returns buf. */
 char *dt_path(dt_node n, char *buf, size_t buf_bytes);
 
-/* A property's bytes, or NULL; *bytes is set if it is there. */
-const void *dt_prop(dt_node n, const char *name, size_t *bytes);
+/* A property's value: in registers, which out parameters would not be. */
+struct dt_value {
+	const void *data; /* NULL: no such property */
+	size_t bytes;     /* then 0 */
+};
+struct dt_value dt_prop(dt_node n, const char *name);
 /* The property's index-th cell in host order; -ENOENT; -EINVAL too short. */
 int64_t dt_u32(dt_node n, const char *name, unsigned int index);
 /* The property as one number. Returns 0; -ENOENT; -EINVAL */

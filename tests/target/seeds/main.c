@@ -6,14 +6,13 @@
 
 static bool wiped(const char *name)
 {
-	size_t bytes = 0;
-	const unsigned char *seed = dt_prop(dt_find("/chosen"), name, &bytes);
+	struct dt_value seed = dt_prop(dt_find("/chosen"), name);
 
-	for (size_t i = 0; seed && i < bytes; i++) {
-		if (seed[i])
+	for (size_t i = 0; i < seed.bytes; i++) {
+		if (((const unsigned char *)seed.data)[i])
 			return false;
 	}
-	return seed && bytes >= 8;
+	return seed.bytes >= 8;
 }
 
 int main(void)

@@ -53,7 +53,7 @@ int main(void)
 
 	printf("running on %s, build %s\n", machine_model(), image_build_id());
 	CHECK("translation tables", tables_main() == 0);
-	if (dt_prop(dt_find("/chosen"), "rng-seed", NULL))
+	if (dt_prop(dt_find("/chosen"), "rng-seed").data)
 		CHECK("seeds", seeds_main() == 0);
 	CHECK("epoll", epoll_main() == 0);
 	CHECK("sockets", sockets_main() == 0);
