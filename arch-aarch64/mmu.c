@@ -86,7 +86,7 @@ int mmu_guard(void *page)
 	unsigned long flags = irq_save();
 	int error = pagetable_unmap(&live, (uint64_t)page);
 
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return error;
 }
 
@@ -98,7 +98,7 @@ void mmu_unguard(void *page)
 	if (pagetable_map(&live, (uint64_t)page, PAGE_BYTES, PT_NORMAL_RW))
 		__builtin_trap();
 	barrier();
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 /* Does [start, end) touch RAM? Those 2 MiB blocks may not become device blocks. */
@@ -156,7 +156,7 @@ void *io_map(uint64_t pa, size_t bytes)
 	flags = irq_save();
 	error = map_device(start, end, unit);
 	barrier();
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return error ? NULL : (void *)pa;
 }
 

@@ -68,7 +68,7 @@ void console_write(const char *bytes, size_t count)
 		bytes += text;
 		count -= text;
 	}
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 bool console_log_begin(void)
@@ -94,7 +94,7 @@ static void set_busy(bool now)
 	busy = now;
 	if (!busy)
 		klog_flush();
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void console_take(void)

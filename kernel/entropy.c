@@ -152,7 +152,7 @@ static void wait_seeded(void)
 
 	if (!ready)
 		waitq_wait(&seeded, sources ? time_now_ns() + RETRY_NS : TIME_FOREVER);
-	irq_restore(daif);
+	irq_restore_quiet(daif);
 }
 
 bool entropy_ready(void)

@@ -188,7 +188,7 @@ int fd_install(struct file *f, int from, bool cloexec)
 	NEEDS(fd_init);
 	if (fd >= 0)
 		enter(fd, f, cloexec);
-	irq_restore(irq);
+	irq_restore_quiet(irq);
 	return fd;
 }
 
@@ -220,7 +220,7 @@ int close(int fd)
 	bool open = lookup(fd) != NULL;
 	struct file *last = open ? leave(fd) : NULL;
 
-	irq_restore(irq);
+	irq_restore_quiet(irq);
 	if (last)
 		file_closed(last);
 	return (int)libc_result(open ? 0 : -EBADF);
@@ -250,14 +250,14 @@ static int dup_at(int old, int fd, bool cloexec)
 		return -EBADF;
 	irq = irq_save();
 	if (f->closed) {
-		irq_restore(irq);
+		irq_restore_quiet(irq);
 		file_put(f);
 		return -EBADF;
 	}
 	if (fd_files[fd])
 		last = leave(fd);
 	enter(fd, f, cloexec);
-	irq_restore(irq);
+	irq_restore_quiet(irq);
 	if (last)
 		file_closed(last);
 	return fd;
@@ -301,7 +301,7 @@ static int fd_flags(int fd, bool set, int flags)
 			set_bit(close_on_exec, fd, flags & FD_CLOEXEC);
 		result = set ? 0 : bit(close_on_exec, fd) * FD_CLOEXEC;
 	}
-	irq_restore(irq);
+	irq_restore_quiet(irq);
 	return result;
 }
 

@@ -52,7 +52,7 @@ static COLD int line_attach(struct irqchip *chip, unsigned int line, struct irq_
 		error = chip->enable(chip, line);
 	if (error)
 		*end = NULL;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return error;
 }
 

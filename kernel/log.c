@@ -75,7 +75,7 @@ void klog_flush(void)
 		console_write(ring + from, to - from);
 		printed = written;
 	}
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void __attribute__((weak)) crash_log(const char *line, size_t bytes)
@@ -99,7 +99,7 @@ void klog_with(const char *before, const char *fmt, va_list *args)
 	append(start, (size_t)(at - start));
 	crash_log(start, (size_t)(at - start));
 	klog_flush();
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void klog(const char *fmt, ...)
@@ -122,7 +122,7 @@ size_t klog_read(char *buf, size_t buf_bytes)
 	for (size_t from = line_start(written - MIN(written, buf_bytes - 1)); from != written;
 	     from++)
 		buf[count++] = ring[from % RING_BYTES];
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	buf[count] = '\0';
 	return count;
 }

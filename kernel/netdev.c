@@ -95,7 +95,7 @@ bool netdev_wait(uint64_t deadline_ns)
 		;
 	signalled = rung;
 	rung = false;
-	irq_restore(daif);
+	irq_restore_quiet(daif);
 	return signalled;
 }
 

@@ -56,7 +56,7 @@ static ssize_t console_file_read(struct file *f, const struct iovec *iov, int io
 		result = f->flags & O_NONBLOCK ? -EAGAIN : file_wait(f, TIME_FOREVER);
 	if (result == 0)
 		result = read_line(iov, iov_count);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return result;
 }
 

@@ -29,7 +29,7 @@ static void start(uint32_t wanted_ms)
 	watchdog->running = true;
 	watchdog->feed(watchdog, timeout_ms);
 	timer_arm(&feeding, time_now_ns() + timeout_ms * (NS_PER_MS / 4));
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 void watchdog_register(struct watchdog *w)

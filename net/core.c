@@ -121,7 +121,7 @@ int net_wait_up(uint64_t deadline_ns)
 	flags = irq_save();
 	while (r == 0 && !is_up())
 		r = waitq_wait(&up_waiters, deadline_ns);
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 	return r;
 }
 

@@ -24,7 +24,7 @@ static void count_socket(int by)
 	unsigned long flags = irq_save();
 
 	socket_count += (unsigned int)by;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 /* --- The file -------------------------------------------------------------------------------- */
@@ -55,7 +55,7 @@ static int sock_wait(struct sock *s, int flags, uint32_t events, uint64_t deadli
 	irq = irq_save();
 	while (r == 0 && !(s->ready & events))
 		r = file_wait(&s->file, deadline_ns);
-	irq_restore(irq);
+	irq_restore_quiet(irq);
 	net_lock();
 	if (s->file.closed)
 		return -EBADF;

@@ -677,7 +677,7 @@ static void wait_lingering(struct sock *s)
 
 	while (s->options.linger && waitq_wait(&s->lingering, deadline) == 0)
 		;
-	irq_restore(flags);
+	irq_restore_quiet(flags);
 }
 
 static bool must_linger(const struct sock *s)
