@@ -139,7 +139,7 @@ static uint64_t read_number(const be32_t *p, unsigned int cells)
  * Where a goes on after b, or NULL if it begins otherwise. b ends in a NUL, or as part of a path at
  * '/' or ':'. Words here are short and mostly differ at once: libc's functions take longer to begin.
  */
-__attribute__((optimize("O2"))) static const char *after(const char *a, const char *b)
+static FAST const char *after(const char *a, const char *b)
 {
 	char c;
 

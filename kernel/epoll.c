@@ -60,7 +60,7 @@ static bool is_epoll(const struct file *f)
 
 /* --- Items; interrupts masked --- */
 
-static void item_ready(struct item *item)
+static inline void item_ready(struct item *item)
 {
 	if (!list_empty(&item->in_ready))
 		return;
@@ -68,7 +68,7 @@ static void item_ready(struct item *item)
 	item->set->ready_count++;
 }
 
-static void item_unready(struct item *item)
+static inline void item_unready(struct item *item)
 {
 	if (list_empty(&item->in_ready))
 		return;
@@ -83,7 +83,7 @@ static void item_leave(struct item *item)
 	item->set = NULL;
 }
 
-static uint32_t item_events(const struct item *item)
+static inline uint32_t item_events(const struct item *item)
 {
 	struct file *f = item->file;
 
@@ -91,7 +91,7 @@ static uint32_t item_events(const struct item *item)
 }
 
 /* One thread in epoll_wait() can take it; poll()ers of the set and sets around it hear of it. */
-static void set_wake(struct epoll *set)
+static inline void set_wake(struct epoll *set)
 {
 	if (!list_empty(&set->file.ready.blocked.waiters))
 		waitq_wake_one(&set->file.ready.blocked);
@@ -99,7 +99,7 @@ static void set_wake(struct epoll *set)
 		ready_notify(&set->file.ready, EPOLLIN);
 }
 
-static bool item_notify(struct watcher *w, uint32_t events)
+static FAST bool item_notify(struct watcher *w, uint32_t events)
 {
 	struct item *item = container_of(w, struct item, watcher);
 
@@ -162,11 +162,11 @@ static uint32_t epoll_poll(struct file *f)
 		}
 		item_unready(item);
 	}
-	irq_restore(irq);
+	irq_restore_quiet(irq);
 	return events;
 }
 
-static COLD void epoll_closed(struct file *f)
+static void epoll_closed(struct file *f)
 {
 	struct epoll *set = container_of(f, struct epoll, file);
 
@@ -179,7 +179,7 @@ static COLD void epoll_closed(struct file *f)
 			item_leave(item);
 			ready_unwatch(&item->watcher);
 		}
-		irq_restore(irq);
+		irq_restore_quiet(irq);
 		if (!item)
 			return;
 		free(item);
@@ -197,7 +197,7 @@ static const struct file_ops epoll_ops = {
     .release = epoll_release,
 };
 
-COLD int epoll_create1(int flags)
+int epoll_create1(int flags)
 {
 	struct epoll *set;
 	int fd;
@@ -225,7 +225,7 @@ int epoll_create(int size)
 /* --- Sets within sets; interrupts masked --- */
 
 /* How many levels of sets there are from f down, or DEPTH_MAX + 1: too deep, or `set` is there. */
-static COLD int depth_below(struct file *f, const struct epoll *set)
+static int depth_below(struct file *f, const struct epoll *set)
 {
 	int deepest = 0;
 
@@ -241,7 +241,7 @@ static COLD int depth_below(struct file *f, const struct epoll *set)
 	return MIN(deepest, DEPTH_MAX) + 1;
 }
 
-static COLD int depth_above(struct epoll *set)
+static int depth_above(struct epoll *set)
 {
 	int highest = 0;
 
@@ -256,7 +256,7 @@ static COLD int depth_above(struct epoll *set)
 
 /* --- epoll_ctl --- */
 
-static COLD int item_add(struct epoll *set, struct file *f, int fd, const struct epoll_event *event)
+static int item_add(struct epoll *set, struct file *f, int fd, const struct epoll_event *event)
 {
 	struct item *item = malloc(sizeof(*item));
 	unsigned long irq;
@@ -284,8 +284,7 @@ static COLD int item_add(struct epoll *set, struct file *f, int fd, const struct
 	return err;
 }
 
-static COLD int item_modify(struct epoll *set, struct file *f, int fd,
-                            const struct epoll_event *event)
+static int item_modify(struct epoll *set, struct file *f, int fd, const struct epoll_event *event)
 {
 	unsigned long irq = irq_save();
 	struct item *item = item_find(set, f, fd);
@@ -301,7 +300,7 @@ static COLD int item_modify(struct epoll *set, struct file *f, int fd,
 	return err;
 }
 
-static COLD int item_delete(struct epoll *set, struct file *f, int fd)
+static int item_delete(struct epoll *set, struct file *f, int fd)
 {
 	unsigned long irq = irq_save();
 	struct item *item = item_find(set, f, fd);
@@ -310,7 +309,7 @@ static COLD int item_delete(struct epoll *set, struct file *f, int fd)
 		item_leave(item);
 		ready_unwatch(&item->watcher);
 	}
-	irq_restore(irq);
+	irq_restore_quiet(irq);
 	free(item);
 	return item ? 0 : -ENOENT;
 }
@@ -319,8 +318,8 @@ static COLD int item_delete(struct epoll *set, struct file *f, int fd)
 #define EXCLUSIVE_OK \
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLET | EPOLLWAKEUP | EPOLLEXCLUSIVE)
 
-static COLD int control(struct file *set_file, int op, struct file *f, int fd,
-                        const struct epoll_event *event)
+static int control(struct file *set_file, int op, struct file *f, int fd,
+                   const struct epoll_event *event)
 {
 	struct epoll *set = container_of(set_file, struct epoll, file);
 
@@ -343,7 +342,7 @@ static COLD int control(struct file *set_file, int op, struct file *f, int fd,
 	}
 }
 
-COLD int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct file *set_file = fd_get(epfd), *f = fd_get(fd);
 	int result = set_file && f ? control(set_file, op, f, fd, event) : -EBADF;
@@ -361,7 +360,7 @@ COLD int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
  * Take what is ready, each item at most once: those that go back to the end of the list are beyond
  * the count it had at the start. Interrupts are let in after each.
  */
-static int collect(struct epoll *set, struct epoll_event *events, int max)
+static FAST int collect(struct epoll *set, struct epoll_event *events, int max)
 {
 	int n = 0;
 
@@ -371,7 +370,7 @@ static int collect(struct epoll *set, struct epoll_event *events, int max)
 		uint32_t got;
 
 		if (list_empty(&set->ready)) {
-			irq_restore(irq);
+			irq_restore_quiet(irq);
 			break;
 		}
 		item = container_of(set->ready.next, struct item, in_ready);
@@ -384,7 +383,7 @@ static int collect(struct epoll *set, struct epoll_event *events, int max)
 			else if (!(item->mode & EPOLLET))
 				item_ready(item);
 		}
-		irq_restore(irq);
+		irq_restore_quiet(irq);
 	}
 	return n;
 }
@@ -397,11 +396,11 @@ static NOINLINE int wait_ready(struct epoll *set, uint64_t deadline_ns)
 
 	while (list_empty(&set->ready) && !err)
 		err = file_wait(&set->file, deadline_ns);
-	irq_restore(irq);
+	irq_restore_quiet(irq);
 	return err;
 }
 
-static int wait_events(struct epoll *set, struct epoll_event *events, int max, int timeout_ms)
+static FAST int wait_events(struct epoll *set, struct epoll_event *events, int max, int timeout_ms)
 {
 	uint64_t deadline_ns = 0;
 	int n, err;
@@ -419,7 +418,7 @@ static int wait_events(struct epoll *set, struct epoll_event *events, int max, i
 	return n;
 }
 
-int epoll_wait(int epfd, struct epoll_event *events, int max_events, int timeout_ms)
+FAST int epoll_wait(int epfd, struct epoll_event *events, int max_events, int timeout_ms)
 {
 	struct file *f = fd_get(epfd);
 	int n = -EINVAL;

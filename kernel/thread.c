@@ -61,7 +61,7 @@ struct thread *thread_current(void)
 
 /* --- Run queues -------------------------------------------------------------------------- */
 
-static void enqueue(struct thread *t, bool at_head)
+static inline void enqueue(struct thread *t, bool at_head)
 {
 	int priority = t->priority;
 	struct list *q = &run_queue[priority];
@@ -74,22 +74,22 @@ static void enqueue(struct thread *t, bool at_head)
 	run_mask |= 1u << priority;
 }
 
-static void dequeue(struct thread *t)
+static inline void dequeue(struct thread *t)
 {
 	int priority = t->priority;
 
-	list_remove(&t->link);
+	list_unlink(&t->link);
 	if (list_empty(&run_queue[priority]))
 		run_mask &= ~(1u << priority);
 }
 
-static int top_priority(void)
+static inline int top_priority(void)
 {
 	return 31 - __builtin_clz(run_mask | 1);
 }
 
 /* An equal waits: the slice of the running thread t, from switched_ns, must end. */
-static void start_slice(struct thread *t)
+static inline void start_slice(struct thread *t)
 {
 	if (!slice_timer.armed)
 		timer_arm(&slice_timer, switched_ns + t->slice_left_ns);
@@ -114,7 +114,7 @@ static inline struct thread *charge_current(void)
 }
 
 /* Does somebody deserve the CPU more than the running thread? Then soon. */
-static void check_switch(void)
+static inline void check_switch(void)
 {
 	struct thread *now = thread_current();
 	int top = top_priority();
@@ -128,9 +128,9 @@ static void check_switch(void)
 }
 
 /* From where it waits, if it does. */
-static NOINLINE void make_ready(struct thread *t)
+static FAST NOINLINE void make_ready(struct thread *t)
 {
-	list_remove(&t->link);
+	list_unlink(&t->link);
 	t->slice_left_ns = THREAD_SLICE_NS; /* it waited: a new turn */
 	enqueue(t, false);
 	check_switch();
@@ -147,7 +147,7 @@ static void wait_for_interrupt(void)
  * the idle thread and back would be two switches, often for t again. The interrupt that ends the wait
  * is a call, as there is nothing to be preserved.
  */
-static void idle_here(void)
+static inline void idle_here(void)
 {
 	uint64_t now_ns;
 
@@ -179,7 +179,7 @@ static inline void put_back(struct thread *t)
  * Leave the CPU to the best ready thread. The running one has been put where it belongs, unless it is
  * still ready. The exception vectors call this, too.
  */
-NOINLINE void thread_switch(void)
+FAST NOINLINE void thread_switch(void)
 {
 	struct thread *old = charge_current();
 	struct thread *t = &boot_thread;
@@ -234,14 +234,14 @@ static NOINLINE void insert_by_priority(struct waitq *q, struct thread *t)
 	list_add_head(pos, &t->link); /* after pos */
 }
 
-static int highest_waiter(const struct waitq *q)
+static inline int highest_waiter(const struct waitq *q)
 {
 	return list_empty(&q->waiters)
 	           ? PRIO_IDLE
 	           : container_of(q->waiters.next, struct thread, link)->priority;
 }
 
-static NOINLINE COLD void change_priority(struct thread *t, int priority)
+static NOINLINE void change_priority(struct thread *t, int priority)
 {
 	if (t->state == THREAD_READY) {
 		dequeue(t);
@@ -251,7 +251,7 @@ static NOINLINE COLD void change_priority(struct thread *t, int priority)
 	}
 	t->priority = priority;
 	if (t->state == THREAD_WAITING) {
-		list_remove(&t->link);
+		list_unlink(&t->link);
 		insert_by_priority(t->waiting_on, t);
 	}
 }
@@ -299,7 +299,7 @@ bool thread_may_block(void)
 	return t && t != &boot_thread && !in_irq();
 }
 
-int waitq_wait(struct waitq *q, uint64_t deadline_ns)
+FAST int waitq_wait(struct waitq *q, uint64_t deadline_ns)
 {
 	struct thread *t = thread_current();
 
@@ -345,7 +345,7 @@ int waitq_wake_all(struct waitq *q)
 
 /* --- Priorities --------------------------------------------------------------------------- */
 
-COLD void thread_set_priority(struct thread *t, int priority)
+void thread_set_priority(struct thread *t, int priority)
 {
 	unsigned long flags = irq_save();
 
@@ -431,7 +431,7 @@ NOINLINE int mutex_lock_until(struct mutex *m, uint64_t deadline_ns)
 	return result;
 }
 
-void mutex_lock(struct mutex *m)
+FAST void mutex_lock(struct mutex *m)
 {
 	if (mutex_trylock(m) != 0)
 		mutex_lock_until(m, TIME_FOREVER);
@@ -453,7 +453,7 @@ static void hand_over(struct mutex *m, unsigned long flags)
 	irq_restore(flags);
 }
 
-NOINLINE void mutex_unlock(struct mutex *m)
+FAST NOINLINE void mutex_unlock(struct mutex *m)
 {
 	unsigned long flags = irq_save();
 
@@ -555,7 +555,7 @@ static NOINLINE void paint(struct thread *t, char *low, char *top)
 		*(uint64_t *)p = PAINT;
 }
 
-static COLD size_t stack_used_max(const struct thread *t)
+static size_t stack_used_max(const struct thread *t)
 {
 	const char *p = t->stack_low;
 
@@ -564,7 +564,7 @@ static COLD size_t stack_used_max(const struct thread *t)
 	return (size_t)(t->stack_top - p);
 }
 
-static COLD void init_thread(struct thread *t, const char *name, int priority)
+static void init_thread(struct thread *t, const char *name, int priority)
 {
 	memcpy(t->name, name, MIN(strlen(name), sizeof(t->name) - 1));
 	t->base_priority = t->priority = priority;
@@ -575,7 +575,7 @@ static COLD void init_thread(struct thread *t, const char *name, int priority)
 	list_add_head(&all_threads, &t->all);
 }
 
-COLD void threads_init(void)
+void threads_init(void)
 {
 	char *here = __builtin_frame_address(0);
 
@@ -597,7 +597,7 @@ static void thread_main(void *arg)
 }
 
 /* Top of the stack downwards: TLS, struct thread, then the stack itself. */
-static COLD struct thread *build(char *low, char *top)
+static struct thread *build(char *low, char *top)
 {
 	char *tls = (char *)ALIGN_DOWN((uintptr_t)top - tls_bytes(), (uintptr_t)TLS_ALIGN);
 	struct thread *t = (struct thread *)ALIGN_DOWN((uintptr_t)tls - sizeof(*t), (uintptr_t)64);
@@ -609,7 +609,7 @@ static COLD struct thread *build(char *low, char *top)
 	return t;
 }
 
-static COLD void start(struct thread *t, const char *name, int priority, void (*first)(void *))
+static void start(struct thread *t, const char *name, int priority, void (*first)(void *))
 {
 	unsigned long flags;
 
@@ -620,7 +620,7 @@ static COLD void start(struct thread *t, const char *name, int priority, void (*
 	irq_restore(flags);
 }
 
-static COLD void free_stack(struct thread *t)
+static void free_stack(struct thread *t)
 {
 	char *guard = t->stack_low - PAGE_BYTES;
 	size_t pages = t->stack_pages;
@@ -632,7 +632,7 @@ static COLD void free_stack(struct thread *t)
 }
 
 /* Free the stacks of detached threads that have ended: they could not do it themselves. */
-static COLD void bury(void)
+static void bury(void)
 {
 	for (;;) {
 		unsigned long flags = irq_save();
@@ -649,8 +649,8 @@ static COLD void bury(void)
 
 static const struct company more_threads = {wait_for_owner, hand_over, give_up, bury};
 
-COLD struct thread *thread_create(const char *name, int priority, size_t stack_bytes,
-                                  void *(*entry)(void *arg), void *arg)
+struct thread *thread_create(const char *name, int priority, size_t stack_bytes,
+                             void *(*entry)(void *arg), void *arg)
 {
 	size_t pages;
 	struct thread *t;
@@ -679,12 +679,12 @@ COLD struct thread *thread_create(const char *name, int priority, size_t stack_b
 	return t;
 }
 
-COLD void thread_create_main(void (*entry)(void *arg))
+void thread_create_main(void (*entry)(void *arg))
 {
 	start(build(__main_stack_guard + PAGE_BYTES, __main_stack_top), "main", PRIO_APP, entry);
 }
 
-COLD void thread_exit(void *value)
+void thread_exit(void *value)
 {
 	struct thread *t = thread_current();
 
@@ -692,7 +692,7 @@ COLD void thread_exit(void *value)
 	assert(list_empty(&t->held));
 	t->value = value;
 	t->state = THREAD_EXITED;
-	list_remove(&t->all);
+	list_unlink(&t->all);
 	if (t->detached)
 		list_add_tail(&dead_threads, &t->link);
 	waitq_wake_all(&t->exited);
@@ -700,7 +700,7 @@ COLD void thread_exit(void *value)
 	__builtin_unreachable();
 }
 
-COLD int thread_join(struct thread *t, void **value)
+int thread_join(struct thread *t, void **value)
 {
 	unsigned long flags = irq_save();
 
@@ -718,7 +718,7 @@ COLD int thread_join(struct thread *t, void **value)
 	return 0;
 }
 
-COLD int thread_detach(struct thread *t)
+int thread_detach(struct thread *t)
 {
 	unsigned long flags = irq_save();
 	int error = t->detached || t->joined ? -EINVAL : 0;
@@ -753,7 +753,7 @@ void **thread_pthread_slot(struct thread *t)
 	return &t->pthread_slot;
 }
 
-COLD size_t thread_list(struct thread_info *info, size_t max)
+size_t thread_list(struct thread_info *info, size_t max)
 {
 	static const char *const state_names[] = {"ready", "running", "waiting", "exited"};
 	unsigned long flags = irq_save();
@@ -778,7 +778,7 @@ COLD size_t thread_list(struct thread_info *info, size_t max)
 	return n;
 }
 
-COLD bool thread_guard_owner(uint64_t address, char name[16])
+bool thread_guard_owner(uint64_t address, char name[16])
 {
 	list_for_each(l, &all_threads) {
 		struct thread *t = container_of(l, struct thread, all);
@@ -792,7 +792,7 @@ COLD bool thread_guard_owner(uint64_t address, char name[16])
 	return false;
 }
 
-COLD void thread_idle(void)
+void thread_idle(void)
 {
 	__asm__ volatile("msr daifclr, #2" ::: "memory"); /* the first time since reset */
 	for (;;) {

@@ -32,9 +32,6 @@ static __attribute__((noinline)) uint16_t sequence_length(const struct tcp_seg *
 static __attribute__((noinline)) u8_t tcp_get_next_optbyte(void);
 #include "core/tcp_in.c" /* for tcp_free_acked_segments() and others that are private to it */
 
-/* The rest of this file, lwIP's, is for handshakes and trouble: compiled for size. */
-#define FAST __attribute__((optimize("O2")))
-
 /* A header of 20 bytes with ACK, perhaps PSH and FIN. */
 #define USUAL_MASK PP_HTONS(0xf000 | TCP_SYN | TCP_RST | TCP_ACK | TCP_URG)
 #define USUAL      PP_HTONS(0x5000 | TCP_ACK)

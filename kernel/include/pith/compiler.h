@@ -14,7 +14,9 @@
 #define ALIGN_DOWN(x, align)     ((x) & ~((__typeof__(x))(align)-1))
 #define container_of(p, type, m) ((type *)((char *)(p)-offsetof(type, m)))
 /* Runs rarely: in a file that is compiled for speed (optimize := -O2), this is compiled for size. */
-#define COLD              __attribute__((cold))
+#define COLD __attribute__((cold))
+/* The other way around: runs often, in a file that is compiled for size. */
+#define FAST              __attribute__((optimize("O2")))
 #define NOINLINE          __attribute__((noinline))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 /* A variadic function that is never given floating point: it need not save those registers. */

@@ -53,13 +53,19 @@ static inline void list_add_head(struct list *head, struct list *l)
 	list_insert_before(head->next, l);
 }
 
-/* Remove l and leave it an empty list of its own, so that removing twice is harmless. */
-static inline void list_remove(struct list *l)
+/* Remove l and leave its links as they were: for what goes into another list next. */
+static inline void list_unlink(struct list *l)
 {
 	struct list *prev = l->prev, *next = l->next;
 
 	prev->next = next;
 	next->prev = prev;
+}
+
+/* Remove l and leave it an empty list of its own, so that removing twice is harmless. */
+static inline void list_remove(struct list *l)
+{
+	list_unlink(l);
 	list_init(l);
 }
 
