@@ -8,20 +8,18 @@
 #include <pith/compiler.h>
 #include "format.h"
 
-struct out {
-	char *at, *end;
-};
-
 /* What stands between % and the letter: at most #, numbers and the length (pith/log.h). */
 struct options {
 	const char *start, *letter;
 	unsigned int width, precision;
 };
 
-static void put(struct out *o, const char *text, size_t bytes)
+/* Write the count characters of text, with blanks before them up to width. Returns where it ended. */
+static char *put(char *at, const char *end, const char *text, size_t count, size_t width)
 {
-	for (; bytes > 0 && o->at < o->end; bytes--)
-		*o->at++ = *text++;
+	for (size_t left = MAX(width, count); left > 0 && at < end; left--)
+		*at++ = left > count ? ' ' : *text++;
+	return at;
 }
 
 static inline struct options read_options(const char *start)
@@ -44,7 +42,7 @@ static inline struct options read_options(const char *start)
 	return (struct options){start, at, dot ? width : number, dot ? number : UINT_MAX};
 }
 
-char *format_number(char *end, uint64_t value, unsigned int base, unsigned int least)
+NOINLINE char *format_number(char *end, uint64_t value, unsigned int base, unsigned int least)
 {
 	char *at = end;
 
@@ -58,17 +56,14 @@ char *format_number(char *end, uint64_t value, unsigned int base, unsigned int l
 /* Returns where it starts. */
 static inline char *number(char *end, uint64_t value, const struct options *o)
 {
-	char letter = *o->letter, *at;
-	bool negative = false;
+	char letter = *o->letter, length = o->letter[-1], *at;
+	bool negative;
 
-	if (letter == 'd') {
-		int64_t n = o->letter[-1] == 'l' ? (int64_t)value : (int)value;
-
-		negative = n < 0;
-		value = negative ? -(uint64_t)n : (uint64_t)n;
-	} else if (letter != 'p' && o->letter[-1] != 'l' && o->letter[-1] != 'z') {
-		value = (uint32_t)value;
-	}
+	if (letter != 'p' && length != 'l' && length != 'z')
+		value = letter == 'd' ? (uint64_t)(int)value : (uint32_t)value;
+	negative = letter == 'd' && (int64_t)value < 0;
+	if (negative)
+		value = -value;
 	at = format_number(end, value, letter == 'x' || letter == 'p' ? 16 : 10,
 	                   *o->start == '0' ? MIN(o->width, FORMAT_NUMBER_BYTES) - negative : 1);
 	if (letter == 'p' || *o->start == '#') {
@@ -83,17 +78,18 @@ static inline char *number(char *end, uint64_t value, const struct options *o)
 size_t format_text(char *out, size_t bytes, const char *fmt, va_list *args)
 {
 	char digits[FORMAT_NUMBER_BYTES + 3], *end = digits + sizeof(digits);
-	struct out o = {out, out + bytes};
+	char *at = out;
 
 	for (; *fmt; fmt++) {
+		struct options options = {.width = 0};
 		const char *text = fmt;
 		size_t count = 1;
 
 		if (*fmt == '%' && *++fmt != '%') {
-			struct options options = read_options(fmt);
 			/* Integers and pointers take eight bytes each (AAPCS64, 6.8.2, C.9, C.16). */
 			uint64_t value = va_arg(*args, uint64_t);
 
+			options = read_options(fmt);
 			fmt = options.letter;
 			if (*fmt == 's') {
 				text = value ? (const char *)value : "(null)";
@@ -106,10 +102,8 @@ size_t format_text(char *out, size_t bytes, const char *fmt, va_list *args)
 				text = number(end, value, &options);
 				count = (size_t)(end - text);
 			}
-			for (; options.width > count; options.width--)
-				put(&o, " ", 1);
 		}
-		put(&o, text, count);
+		at = put(at, out + bytes, text, count, options.width);
 	}
-	return (size_t)(o.at - out);
+	return (size_t)(at - out);
 }
