@@ -30,7 +30,7 @@ obj-$(or $(FEAT_NET),$(FEAT_BLOCK),$(FEAT_RNG)) += drivers/virtio_mmio.o drivers
 
 # What runs for every packet. For virtio_net.o and virtio_mmio.o it would cost 750 bytes, and save 1 % of what
 # a datagram takes.
-$(addprefix $(obj)/drivers/,timer.o virtqueue.o): optimize := -O2
+$(obj)/drivers/timer.o: optimize := -O2
 
 # The watchdog of QEMU virt, where it is told to have one: for what is updated.
 obj-$(FEAT_OTA) += drivers/pci_ecam.o drivers/i6300esb.o

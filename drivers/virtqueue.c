@@ -51,8 +51,7 @@ static void rings_clear(struct virtqueue *q)
 	*avail_event(q) = 0;
 }
 
-COLD int vq_init(struct virtqueue *q, unsigned int size, size_t used_align,
-                 unsigned int table_entries)
+int vq_init(struct virtqueue *q, unsigned int size, size_t used_align, unsigned int table_entries)
 {
 	size_t avail_at = size * sizeof(struct vring_desc);
 	size_t used_at =
@@ -81,7 +80,7 @@ COLD int vq_init(struct virtqueue *q, unsigned int size, size_t used_align,
 	return 0;
 }
 
-COLD void vq_free(struct virtqueue *q)
+void vq_free(struct virtqueue *q)
 {
 	if (q->desc)
 		page_free(q->desc, q->ring_pages);
@@ -96,7 +95,7 @@ COLD void vq_free(struct virtqueue *q)
  * The free list ends in the slots that were never used, in order: they are initialized when first
  * taken, so that a large ring costs nothing at boot.
  */
-static uint16_t take_descriptor(struct virtqueue *q)
+static inline uint16_t take_descriptor(struct virtqueue *q)
 {
 	uint16_t id = q->free_head;
 	struct vq_slot *s = &q->slots[id];
@@ -125,8 +124,8 @@ static inline void give_chain(struct virtqueue *q, uint16_t head)
 	q->in_flight--;
 }
 
-static void describe(struct vring_desc *d, const void *data, uint32_t bytes, unsigned int flags,
-                     unsigned int next)
+static inline void describe(struct vring_desc *d, const void *data, uint32_t bytes,
+                            unsigned int flags, unsigned int next)
 {
 	d->pa = vq_dma(data);
 	d->bytes = bytes;
@@ -135,8 +134,8 @@ static void describe(struct vring_desc *d, const void *data, uint32_t bytes, uns
 }
 
 /* The chain of count descriptors that starts at head goes to the device with the next vq_kick. */
-static void enter(struct virtqueue *q, unsigned int head, unsigned int count,
-                  uint32_t writable_bytes, void *cookie)
+static inline void enter(struct virtqueue *q, unsigned int head, unsigned int count,
+                         uint32_t writable_bytes, void *cookie)
 {
 	struct vq_slot *s = &q->slots[head];
 
@@ -184,7 +183,8 @@ int vq_add(struct virtqueue *q, const struct vq_piece *pieces, unsigned int out_
 	return 0;
 }
 
-int vq_add_one(struct virtqueue *q, const void *data, uint32_t bytes, bool writable, void *cookie)
+FAST int vq_add_one(struct virtqueue *q, const void *data, uint32_t bytes, bool writable,
+                    void *cookie)
 {
 	uint16_t head;
 
@@ -198,7 +198,7 @@ int vq_add_one(struct virtqueue *q, const void *data, uint32_t bytes, bool writa
 }
 
 /* Section 2.7.13: descriptors and ring before the index, the index before the look at the event. */
-void vq_kick(struct virtqueue *q)
+FAST void vq_kick(struct virtqueue *q)
 {
 	uint16_t before = q->published_idx;
 	bool wanted;
@@ -233,7 +233,7 @@ unsigned int vq_pending(struct virtqueue *q)
 	return ahead;
 }
 
-void *vq_pop(struct virtqueue *q)
+FAST void *vq_pop(struct virtqueue *q)
 {
 	struct vring_used_elem *e;
 	uint32_t id;
@@ -256,7 +256,7 @@ void *vq_pop(struct virtqueue *q)
 	return q->slots[id].cookie;
 }
 
-COLD void *vq_drain(struct virtqueue *q)
+void *vq_drain(struct virtqueue *q)
 {
 	if (q->in_flight == 0)
 		return NULL;
@@ -268,7 +268,7 @@ COLD void *vq_drain(struct virtqueue *q)
 	}
 }
 
-bool vq_arm(struct virtqueue *q, unsigned int skip)
+FAST bool vq_arm(struct virtqueue *q, unsigned int skip)
 {
 	if (q->dev->broken)
 		return false;

@@ -55,6 +55,6 @@ obj-y += kernel/libc.o kernel/strerror.o kernel/stdio.o kernel/clock.o kernel/sy
 $(obj)/kernel/pthread.o $(obj)/kernel/semaphore.o: flags := -fno-strict-aliasing
 
 # What runs for every packet, wake-up or call of the app's.
-$(addprefix $(obj)/kernel/,irq.o malloc.o block.o dma_map.o \
+$(addprefix $(obj)/kernel/,irq.o malloc.o block.o \
 	poll.o pipe.o eventfd.o timerfd.o pthread.o semaphore.o): optimize := -O2
 $(obj)/$(mbedtls)/library/chacha20.o $(obj)/$(mbedtls)/library/sha256.o: optimize := -O2
