@@ -421,14 +421,15 @@ static FAST int wait_events(struct epoll *set, struct epoll_event *events, int m
 FAST int epoll_wait(int epfd, struct epoll_event *events, int max_events, int timeout_ms)
 {
 	struct file *f = fd_get(epfd);
-	int n = -EINVAL;
+	int n = -EBADF;
 
-	if (!f)
-		return (int)libc_result(-EBADF);
-	if (is_epoll(f) && max_events > 0)
-		n = wait_events(container_of(f, struct epoll, file), events, max_events,
-		                timeout_ms);
-	file_put(f);
+	if (f) {
+		n = -EINVAL;
+		if (is_epoll(f) && max_events > 0)
+			n = wait_events(container_of(f, struct epoll, file), events, max_events,
+			                timeout_ms);
+		file_put(f);
+	}
 	return (int)libc_result(n);
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 #include <arch/ram.h>
 #include <pith/compiler.h>
 #include <pith/page.h>
@@ -14,32 +13,34 @@
  */
 static int change(struct ram_map *m, uint64_t start, uint64_t end, bool add)
 {
-	struct ram_extent put[2], rest[RAM_EXTENTS];
-	unsigned int i = 0, j, n = 0;
-	size_t rest_bytes;
+	struct ram_extent *e = m->extent;
+	unsigned int i = 0, j, n, rest;
 	uint64_t first = start, last = end;
 
-	while (i < m->count && m->extent[i].end + add <= start)
+	while (i < m->count && e[i].end + add <= start)
 		i++;
-	for (j = i; j < m->count && m->extent[j].start < end + add; j++) {
-		first = MIN(first, m->extent[j].start);
-		last = MAX(last, m->extent[j].end);
+	for (j = i; j < m->count && e[j].start < end + add; j++) {
+		first = MIN(first, e[j].start);
+		last = MAX(last, e[j].end);
 	}
-	if (add) {
-		put[n++] = (struct ram_extent){first, last};
-	} else {
-		if (first < start)
-			put[n++] = (struct ram_extent){first, start};
-		if (end < last)
-			put[n++] = (struct ram_extent){end, last};
-	}
-	if (m->count - (j - i) + n > RAM_EXTENTS)
+	if (add)
+		start = end = last; /* one end with all in it */
+	n = (first < start) + (end < last);
+	rest = m->count - j;
+	if (i + n + rest > RAM_EXTENTS)
 		return -E2BIG;
-	rest_bytes = (m->count - j) * sizeof(rest[0]);
-	memcpy(rest, &m->extent[j], rest_bytes);
-	memcpy(&m->extent[i], put, n * sizeof(put[0]));
-	memcpy(&m->extent[i + n], rest, rest_bytes);
-	m->count -= j - i - n;
+	m->count = i + n + rest;
+	/* Those behind move up by one at the most, so from the last on, or down. */
+	if (i + n > j)
+		for (unsigned int k = rest; k-- > 0;)
+			e[i + n + k] = e[j + k];
+	else
+		for (unsigned int k = 0; k < rest; k++)
+			e[i + n + k] = e[j + k];
+	if (first < start)
+		e[i++] = (struct ram_extent){first, start};
+	if (end < last)
+		e[i] = (struct ram_extent){end, last};
 	return 0;
 }
 
