@@ -15,6 +15,22 @@ ONCE static u16_t dhcp_option_byte(u16_t used, u8_t *options, u8_t value);
 
 static err_t dhcp_parse_reply(struct pbuf *p, struct dhcp *dhcp);
 
+/* A time in ticks of the coarse timer, at least one. */
+static ONCE dhcp_timeout_t ticks_of(u32_t seconds)
+{
+	u32_t ticks = (seconds + DHCP_COARSE_TIMER_SECS / 2) / DHCP_COARSE_TIMER_SECS;
+
+	return (dhcp_timeout_t)LWIP_MAX(LWIP_MIN(ticks, 0xffff), 1);
+}
+#define DHCP_DEFINE_CUSTOM_TIMEOUTS
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T0_LEASE(ticks, dhcp) \
+	((ticks) = ticks_of((dhcp)->offered_t0_lease))
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T1_RENEW(ticks, dhcp) \
+	((ticks) = ticks_of((dhcp)->offered_t1_renew))
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T2_REBIND(ticks, dhcp) \
+	((ticks) = ticks_of((dhcp)->offered_t2_rebind))
+#define DHCP_NEXT_TIMEOUT_THRESHOLD 1 /* a minute */
+
 #include "core/ipv4/dhcp.c"
 
 static u16_t put_address(u16_t used, u8_t *options, u8_t option, const ip4_addr_t *ip)
@@ -67,8 +83,8 @@ static err_t ask(struct netif *netif, u8_t state)
 {
 	struct dhcp *dhcp = netif_dhcp_data(netif);
 	err_t err = ERR_MEM;
+	static u16_t used; /* its address would take a canary on the stack */
 	struct pbuf *p;
-	u16_t used;
 
 	dhcp_set_state(dhcp, state);
 	p = dhcp_create_msg(netif, dhcp,

@@ -10,6 +10,7 @@ extern inline int net_ip_eq(const ip_addr_t *a, const ip_addr_t *b);
 extern inline int net_ip6_isany(const ip6_addr_t *a);
 extern inline int net_ip_isany(const ip_addr_t *a);
 extern inline int net_ip_ismulticast(const ip_addr_t *a);
+extern inline int net_ip_isbroadcast(const ip_addr_t *a, const struct netif *netif);
 
 void net_ip6_set(ip6_addr_t *to, const ip6_addr_t *from)
 {

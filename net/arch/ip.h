@@ -71,6 +71,11 @@ inline int net_ip_ismulticast(const ip_addr_t *a)
 	return IP_IS_V6(a) ? ip6_addr_ismulticast(ip_2_ip6(a)) : ip4_addr_ismulticast(ip_2_ip4(a));
 }
 
+inline int net_ip_isbroadcast(const ip_addr_t *a, const struct netif *netif)
+{
+	return IP_IS_V4(a) && ip4_addr_isbroadcast(ip_2_ip4(a), netif);
+}
+
 /* The same bytes, even if unused: equal. In fewer steps, for where it matters and is mostly so. */
 static inline __attribute__((always_inline)) bool net_ip_same(const ip_addr_t *a,
                                                               const ip_addr_t *b)
@@ -102,6 +107,8 @@ static inline __attribute__((always_inline)) bool net_ip_same(const ip_addr_t *a
 #define ip_addr_isany_val(a) net_ip_isany(&(a))
 #undef ip_addr_ismulticast
 #define ip_addr_ismulticast(a) net_ip_ismulticast(a)
+#undef ip_addr_isbroadcast
+#define ip_addr_isbroadcast(a, netif) net_ip_isbroadcast(a, netif)
 
 /* --- Zones: which interface a link-local address belongs to ---------------------------------------- */
 
