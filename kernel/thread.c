@@ -113,11 +113,10 @@ static inline struct thread *charge_current(void)
 	return t;
 }
 
-/* Does somebody deserve the CPU more than the running thread? Then soon. */
-static inline void check_switch(void)
+/* Does the best of the ready threads, which has priority top, deserve the CPU more than the running one? Then soon. */
+static inline void check_switch(int top)
 {
 	struct thread *now = thread_current();
-	int top = top_priority();
 
 	if (idle_on_loan)
 		return; /* idle_here() looks itself */
@@ -133,7 +132,7 @@ static FAST NOINLINE void make_ready(struct thread *t)
 	list_unlink(&t->link);
 	t->slice_left_ns = THREAD_SLICE_NS; /* it waited: a new turn */
 	enqueue(t, false);
-	check_switch();
+	check_switch(t->priority); /* those that are better have asked for a switch already */
 }
 
 /* Sleep until an interrupt is pending, which ends WFI masked, too. Interrupts masked. */
@@ -287,9 +286,11 @@ static void wait_expired(struct timer *timer)
 	if (t->state != THREAD_WAITING)
 		return;
 	t->wait_result = -ETIMEDOUT;
+	if (t->blocked_on) {
+		list_remove(&t->link);
+		company->give_up(t); /* first: the running thread may owe its priority to t */
+	}
 	make_ready(t);
-	if (t->blocked_on)
-		company->give_up(t);
 }
 
 bool thread_may_block(void)
@@ -352,7 +353,7 @@ void thread_set_priority(struct thread *t, int priority)
 	assert(priority > PRIO_IDLE && priority <= PRIO_MAX);
 	t->base_priority = priority;
 	update_priority(t);
-	check_switch();
+	check_switch(top_priority());
 	irq_restore(flags);
 }
 

@@ -201,6 +201,32 @@ static void test_mutex_whose_waiter_is_late(void)
 	CHECK("and its owner has its own priority", thread_priority(thread_current()) == PRIO_APP);
 }
 
+static uint64_t gave_up_ns;
+
+static void *wait_urgently(void *arg)
+{
+	mutex_lock_until(arg, time_now_ns() + 5 * NS_PER_MS);
+	gave_up_ns = time_now_ns();
+	return NULL;
+}
+
+/* Which has its own priority back at that moment: the waiter runs at once, and not a slice later. */
+static void test_mutex_whose_waiter_gives_up_while_the_owner_runs(void)
+{
+	struct mutex m = MUTEX_INIT(m);
+	uint64_t start_ns = time_now_ns();
+	struct thread *t;
+
+	mutex_lock(&m);
+	t = thread_create("urgent", PRIO_NET, 0, wait_urgently, &m);
+	thread_sleep_until(start_ns + NS_PER_MS); /* a new slice, of 10 ms */
+	busy_for(20 * NS_PER_MS);
+	CHECK("a waiter that gives up runs before the owner goes on",
+	      gave_up_ns && gave_up_ns - start_ns < 8 * NS_PER_MS);
+	mutex_unlock(&m);
+	thread_join(t, NULL);
+}
+
 /* --- Time -------------------------------------------------------------------------------- */
 
 static void test_timers(void)
@@ -460,6 +486,7 @@ int main(void)
 	test_priority_inheritance();
 	test_mutex();
 	test_mutex_whose_waiter_is_late();
+	test_mutex_whose_waiter_gives_up_while_the_owner_runs();
 	test_timers();
 	test_registers();
 	test_tls();
