@@ -142,7 +142,7 @@ static struct virtio_net *to_net_of(struct virtio_device *vdev)
 /* --- Receive ----------------------------------------------------------------------------------- */
 
 /* Header and frame apart, for the legacy devices that insist. */
-static int rx_post_split(struct virtio_net *n, struct rx_buffer *b)
+static NOINLINE int rx_post_split(struct virtio_net *n, struct rx_buffer *b)
 {
 	unsigned int split = n->rx_header_split;
 	const struct vq_piece pieces[2] = {{b->start, split},

@@ -109,19 +109,20 @@ static inline uint16_t take_descriptor(struct virtqueue *q)
 	return id;
 }
 
-/* Give the chain at head back to the free list; its links are ours, not the device's. */
-static inline void give_chain(struct virtqueue *q, uint16_t head)
+/* Give the chain at head back to the free list; its links are ours, not the device's. Returns its cookie. */
+static inline void *give_chain(struct virtqueue *q, uint16_t head)
 {
-	struct vq_slot *s = &q->slots[head];
-	uint16_t last = head;
+	struct vq_slot *slots = q->slots, *s = &slots[head], *last = s;
+	unsigned int count = s->count;
 
-	for (unsigned int i = 1; i < s->count; i++)
-		last = q->slots[last].next;
-	q->slots[last].next = q->free_head;
+	for (unsigned int i = 1; i < count; i++)
+		last = &slots[last->next];
+	last->next = q->free_head;
 	q->free_head = head;
-	q->free_count = (uint16_t)(q->free_count + s->count);
+	q->free_count = (uint16_t)(q->free_count + count);
 	s->count = 0;
 	q->in_flight--;
+	return s->cookie;
 }
 
 static inline void describe(struct vring_desc *d, const void *data, uint32_t bytes,
@@ -138,12 +139,13 @@ static inline void enter(struct virtqueue *q, unsigned int head, unsigned int co
                          uint32_t writable_bytes, void *cookie)
 {
 	struct vq_slot *s = &q->slots[head];
+	uint16_t at = q->avail_idx;
 
 	s->cookie = cookie;
 	s->writable_bytes = writable_bytes;
 	s->count = (uint16_t)count;
-	q->avail->ring[q->avail_idx & (q->size - 1)] = (uint16_t)head;
-	q->avail_idx++;
+	q->avail->ring[at & (q->size - 1)] = (uint16_t)head;
+	q->avail_idx = (uint16_t)(at + 1);
 	q->in_flight++;
 }
 
@@ -236,24 +238,24 @@ unsigned int vq_pending(struct virtqueue *q)
 FAST void *vq_pop(struct virtqueue *q)
 {
 	struct vring_used_elem *e;
-	uint32_t id;
+	uint32_t id, bytes;
 
 	if (q->dev->broken || (q->used_idx == q->used_seen && vq_pending(q) == 0))
 		return NULL;
 	e = &q->used->ring[q->used_idx & (q->size - 1)];
 	id = SHARED(e->id);
-	q->popped_bytes = SHARED(e->bytes);
+	bytes = SHARED(e->bytes);
 	if (id >= q->fresh || q->slots[id].count == 0) {
 		virtio_break(q->dev, "it used a buffer that it was not given");
 		return NULL;
 	}
-	if (q->popped_bytes > q->slots[id].writable_bytes) {
+	if (bytes > q->slots[id].writable_bytes) {
 		virtio_break(q->dev, "it wrote more than a buffer holds");
 		return NULL;
 	}
+	q->popped_bytes = bytes;
 	q->used_idx++;
-	give_chain(q, (uint16_t)id);
-	return q->slots[id].cookie;
+	return give_chain(q, (uint16_t)id);
 }
 
 void *vq_drain(struct virtqueue *q)
@@ -261,10 +263,8 @@ void *vq_drain(struct virtqueue *q)
 	if (q->in_flight == 0)
 		return NULL;
 	for (uint16_t id = 0;; id++) {
-		if (q->slots[id].count != 0) {
-			give_chain(q, id);
-			return q->slots[id].cookie;
-		}
+		if (q->slots[id].count != 0)
+			return give_chain(q, id);
 	}
 }
 
