@@ -50,7 +50,7 @@ obj-y += kernel/terminal.o kernel/line.o kernel/fd.o kernel/rw.o kernel/poll.o k
 obj-y += kernel/pipe.o kernel/eventfd.o kernel/timerfd.o
 obj-y += kernel/open.o kernel/bundle.o kernel/devfile.o
 obj-y += kernel/pthread.o kernel/semaphore.o kernel/threads.o
-obj-y += kernel/libc.o kernel/strerror.o kernel/stdio.o kernel/clock.o kernel/system.o
+obj-y += kernel/libc.o kernel/stdio.o kernel/clock.o kernel/system.o
 # The kernel's objects in storage that the headers declare as plain words.
 $(obj)/kernel/pthread.o $(obj)/kernel/semaphore.o: flags := -fno-strict-aliasing
 

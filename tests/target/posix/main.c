@@ -1091,22 +1091,6 @@ static void at_exit(void)
 	CHECK("atexit: runs when main() is left", true);
 }
 
-static void test_messages(void)
-{
-	char text[40];
-
-	CHECK("strerror: the first", strcmp(strerror(0), "Success") == 0);
-	CHECK("strerror: messages", strcmp(strerror(ENOENT), "No such file or directory") == 0 &&
-	                                strcmp(strerror(EPIPE), "Broken pipe") == 0);
-	CHECK("strerror: the last", strstr(strerror(EOWNERDEAD), "died") != NULL);
-	CHECK("strerror_r",
-	      strcmp(strerror_r(EINVAL, text, sizeof(text)), "Invalid argument") == 0);
-#ifndef __linux__ /* glibc names the number */
-	CHECK("strerror: numbers that mean nothing",
-	      !*strerror(-1) && !*strerror(15) && !*strerror(143) && !*strerror(257));
-#endif
-}
-
 static void test_libc(void)
 {
 #ifndef __linux__ /* glibc: getenv beside setenv is a race */
@@ -1284,7 +1268,6 @@ int main(void)
 	test_stream_calls();
 	test_stdout();
 	test_redirected();
-	test_messages();
 	test_libc();
 	test_time();
 	test_system();
