@@ -21,25 +21,11 @@ struct pbuf;
 #define LWIP_SOCKET          0
 #define LWIP_TIMERS_CUSTOM   1 /* timers.c: only while something is due */
 #define SYS_LIGHTWEIGHT_PROT 1 /* pbufs may be freed without the core lock (arch/cc.h) */
-/*
- * That somebody holds it: who, would be a call each time, and this is asked 15 times a request, at 50
- * places. So in two instructions, where the code model says that it is near: GCC would take three.
- */
+/* That somebody holds it: who, would be a call each time, and this is asked 15 times a request. */
 extern struct mutex net_core;
-static inline __attribute__((always_inline)) struct thread *net_core_owner(void)
-{
-#ifdef __AARCH64_CMODEL_TINY__
-	struct thread *owner;
-
-	__asm__ volatile("ldr %0, %1" : "=r"(owner) : "S"(&net_core.owner));
-	return owner;
-#else
-	return net_core.owner;
-#endif
-}
 #define LWIP_ASSERT_CORE_LOCKED()         \
 	do {                              \
-		if (!net_core_owner())    \
+		if (!net_core.owner)      \
 			__builtin_trap(); \
 	} while (0)
 
