@@ -97,9 +97,9 @@ ONCE static uint16_t checksum(const struct pbuf *p, uint64_t sum)
 ONCE static uint64_t sum_of_pseudo(const void *src, const void *dst, unsigned int words,
                                    uint8_t proto, uint16_t bytes)
 {
-	uint64_t sum = (uint64_t)lwip_htons(proto) + lwip_htons(bytes);
+	uint64_t sum = ((uint64_t)proto << 8) + lwip_htons(bytes) + load32(src) + load32(dst);
 
-	for (unsigned int i = 0; i < words; i++)
+	for (unsigned int i = 1; i < words; i++)
 		sum +=
 		    (uint64_t)load32((const char *)src + 4 * i) + load32((const char *)dst + 4 * i);
 	return sum;

@@ -228,7 +228,7 @@ static bool tell_end(struct tcp_pcb *pcb)
 	return net_tcp_receive_end(pcb) != ERR_ABRT;
 }
 
-static bool tell(struct tcp_pcb *pcb)
+FAST static bool tell(struct tcp_pcb *pcb)
 {
 	bool connected = tell_sent(pcb) && tell_received(pcb) && tell_end(pcb);
 
