@@ -4,6 +4,9 @@
  * established connection the next bytes, their end, an acknowledgement, and nothing else. It does what
  * lwIP's tcp_input(), tcp_process() and tcp_receive() do with such a segment; whatever else arrives,
  * or while a loss is being made up for, is left to those.
+ *
+ * They share what an acknowledgement means and how the app is told. Options, SACK blocks and segments
+ * out of order, which lwIP takes more code for, are here, too.
  */
 #include "internal.h"
 #include "lwip/ip.h"
