@@ -13,7 +13,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 /* What lwIP's own way shares with this one (net/lwip.patch). */
-static void take_window(struct tcp_pcb *pcb, uint32_t seq, uint32_t window);
+static inline void take_window(struct tcp_pcb *pcb, uint32_t seq, uint32_t window);
 static bool recover(struct tcp_pcb *pcb);
 static void take_ack(struct tcp_pcb *pcb);
 static bool tell(struct tcp_pcb *pcb);
@@ -66,7 +66,7 @@ static inline bool is_expected(const struct tcp_pcb *pcb, const struct tcp_hdr *
 }
 
 /* RFC 9293, section 3.10.7.4: a segment that is not older than the one that told it last. */
-static void take_window(struct tcp_pcb *pcb, uint32_t seq, uint32_t window)
+static inline void take_window(struct tcp_pcb *pcb, uint32_t seq, uint32_t window)
 {
 	if (TCP_SEQ_LT(pcb->snd_wl1, seq) ||
 	    (pcb->snd_wl1 == seq && TCP_SEQ_LT(pcb->snd_wl2, ackno)) ||
