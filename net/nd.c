@@ -30,8 +30,7 @@ err_t net_icmp6_send(struct pbuf *p, const ip6_addr_t *from, const ip6_addr_t *t
 
 	icmp->chksum = 0;
 	icmp->chksum = ip6_chksum_pseudo(p, IP6_NEXTH_ICMP6, p->tot_len, from, to);
-	if (hops == MLD_HOPS) {
-		pbuf_add_header(p, sizeof(alert));
+	if (hops == MLD_HOPS && pbuf_add_header(p, sizeof(alert)) == 0) {
 		memcpy(p->payload, alert, sizeof(alert));
 		next = IP6_NEXTH_HOPBYHOP;
 	}

@@ -112,15 +112,18 @@ static inline __attribute__((always_inline)) bool net_ip_same(const ip_addr_t *a
 
 /* --- Zones: which interface a link-local address belongs to ---------------------------------------- */
 
-/* Does an address that begins with this word belong to one interface only? */
-int net_ip6_has_scope(u32_t first_word, enum lwip_ipv6_scope_type type);
-void net_ip6_assign_zone(ip6_addr_t *a, enum lwip_ipv6_scope_type type, const struct netif *netif);
+/*
+ * Does an address that begins with this word belong to one interface only? (Of what type lwIP knows it
+ * to be does not matter: there, it does not begin like one of another.)
+ */
+int net_ip6_has_scope(u32_t first_word);
+void net_ip6_assign_zone(ip6_addr_t *a, const struct netif *netif);
 /* a; or, if it ought to have a zone and has none, with the one of its route: until the next call. */
-const ip_addr_t *net_ip_zoned(const ip_addr_t *a, enum lwip_ipv6_scope_type type);
+const ip_addr_t *net_ip_zoned(const ip_addr_t *a);
 
 #undef ip6_addr_has_scope
-#define ip6_addr_has_scope(a, type) net_ip6_has_scope((a)->addr[0], type)
+#define ip6_addr_has_scope(a, type) net_ip6_has_scope((a)->addr[0])
 #undef ip6_addr_assign_zone
-#define ip6_addr_assign_zone(a, type, netif) net_ip6_assign_zone(a, type, netif)
+#define ip6_addr_assign_zone(a, type, netif) net_ip6_assign_zone(a, netif)
 
 #endif
