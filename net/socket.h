@@ -101,6 +101,7 @@ struct sock {
 	uint32_t pieces;      /* pbufs queued */
 	uint16_t last_bytes;  /* tcp: of the frame that came last */
 	uint32_t unconfirmed; /* tcp: bytes read that lwIP has not been told of yet */
+	uint32_t send_limit; /* tcp: bytes that may be queued, by SO_SNDBUF and the stack's limit */
 	/* tcp: a listener's connections that wait for accept(), and the link of one of those */
 	struct list accepted;
 	struct sock *listener;

@@ -24,27 +24,20 @@
 
 /* --- Readiness ------------------------------------------------------------------------------- */
 
-static uint32_t send_limit(const struct sock *s)
-{
-	uint32_t wanted = s->options.send_buffer;
-
-	return wanted && wanted < net_tcp_send_buffer ? wanted : net_tcp_send_buffer;
-}
-
-/* Bytes that may be queued for sending now, of so many. */
-static uint32_t send_room(const struct sock *s, uint32_t limit)
+/* Bytes that may be queued for sending now. */
+static uint32_t send_room(const struct sock *s)
 {
 	uint32_t used = net_tcp_send_buffer - s->tcp->snd_buf;
 
-	return used < limit && tcp_sndqueuelen(s->tcp) < net_tcp_send_queue ? limit - used : 0;
+	return used < s->send_limit && tcp_sndqueuelen(s->tcp) < net_tcp_send_queue
+	           ? s->send_limit - used
+	           : 0;
 }
 
 /* As on Linux, writable from a third on: worth waking somebody up for. */
 static bool is_writable(const struct sock *s)
 {
-	uint32_t limit = send_limit(s);
-
-	return !s->short_of_memory && send_room(s, limit) >= limit / 3;
+	return !s->short_of_memory && send_room(s) >= s->send_limit / 3;
 }
 
 static uint32_t connected_readiness(const struct sock *s)
@@ -102,6 +95,9 @@ static void tcp_apply_options(struct sock *s)
 	const struct sock_options *o = &s->options;
 	struct tcp_pcb *pcb = s->tcp;
 
+	s->send_limit = net_tcp_send_buffer;
+	if (o->send_buffer)
+		s->send_limit = LWIP_MIN(o->send_buffer, s->send_limit);
 	if (!pcb)
 		return;
 	pcb->ttl = o->ttl;
@@ -445,13 +441,14 @@ static void wait_for_memory(struct sock *s)
  * Queue count bytes. Returns how many of them there was room for. more: others follow at once, do not
  * ask the peer to hand this on.
  */
-static size_t queue_bytes(struct sock *s, const char *bytes, size_t count, bool more)
+__attribute__((noinline)) static size_t queue_bytes(struct sock *s, const char *bytes, size_t count,
+                                                    bool more)
 {
 	size_t done = 0;
 
 	while (done < count) {
-		size_t n =
-		    LWIP_MIN(LWIP_MIN(count - done, send_room(s, send_limit(s))), UINT16_MAX);
+		uint32_t room = send_room(s);
+		size_t n = LWIP_MIN(count - done, LWIP_MIN(room, UINT16_MAX));
 		u8_t flags = TCP_WRITE_FLAG_COPY;
 
 		if (more || done + n < count)
