@@ -301,7 +301,7 @@ static struct run **find_large(const void *pages)
 	return link;
 }
 
-static void __attribute__((noinline)) free_large(void *pages)
+static NOINLINE COLD void free_large(void *pages)
 {
 	unsigned long flags = irq_save();
 	struct run **link = find_large(pages), *r = *link;
@@ -317,7 +317,7 @@ static void __attribute__((noinline)) free_large(void *pages)
  * The family. malloc and free end in calls of what is rare, so that their common way needs no
  * stack.
  */
-static void *__attribute__((noinline)) alloc_from_new_slab(size_t bytes)
+static NOINLINE COLD void *alloc_from_new_slab(size_t bytes)
 {
 	return new_slab(class_of(bytes)) ? malloc(bytes) : NULL;
 }
@@ -342,7 +342,7 @@ void *malloc(size_t bytes)
 }
 
 /* Unless s, now empty, is the only usable slab of its class. */
-static void __attribute__((noinline)) retire_if_not_last(struct slab *s, unsigned long flags)
+static NOINLINE COLD void retire_if_not_last(struct slab *s, unsigned long flags)
 {
 	if (s->next || s->prev)
 		retire_slab(s);
