@@ -549,11 +549,13 @@ static void tls_init(char *tls)
 
 static NOINLINE void paint(struct thread *t, char *low, char *top)
 {
+	uint64_t paint = PAINT;
+
+	__asm__("" : "+r"(paint)); /* else it is made anew for each word */
 	t->stack_low = low;
 	t->stack_top = top;
-#pragma GCC unroll 4
 	for (char *p = low; p < top - 2 * PAINT_STEP; p += PAINT_STEP)
-		*(uint64_t *)p = PAINT;
+		*(uint64_t *)p = paint;
 }
 
 static size_t stack_used_max(const struct thread *t)
