@@ -222,7 +222,7 @@ static bool is_refill_due(const struct virtio_net *n)
 	       n->rx.in_flight < n->dev.rx_ring_low;
 }
 
-static void virtio_net_refill(struct netdev *dev)
+static FAST void virtio_net_refill(struct netdev *dev)
 {
 	struct virtio_net *n = to_net(dev);
 	struct netbuf *list;
@@ -325,7 +325,7 @@ static uint32_t checksum_flags(struct netbuf *frame, struct net_header *header, 
 	return flags & HEADER_DATA_VALID ? NETBUF_CSUM_OK : 0;
 }
 
-static struct netbuf *virtio_net_receive(struct netdev *dev)
+static FAST struct netbuf *virtio_net_receive(struct netdev *dev)
 {
 	struct virtio_net *n = to_net(dev);
 
@@ -470,7 +470,7 @@ static bool tx_is_simple(const struct virtio_net *n, const struct netdev_tx *tx)
 	       n->tx_in_place && vq_has_room(&n->tx, 1) && !n->dev.broken;
 }
 
-static int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
+static FAST int virtio_net_transmit(struct netdev *dev, const struct netdev_tx *tx)
 {
 	struct virtio_net *n = to_net(dev);
 	struct net_header *header = (struct net_header *)(uintptr_t)tx->frags[0].data - 1;
@@ -506,7 +506,7 @@ static void tx_timer_expired(struct timer *t)
 
 /* --- Interrupts, link -------------------------------------------------------------------------- */
 
-static bool virtio_net_arm(struct netdev *dev)
+static FAST bool virtio_net_arm(struct netdev *dev)
 {
 	struct virtio_net *n = to_net(dev);
 	bool more = vq_arm(&n->rx, 0);
