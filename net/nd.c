@@ -154,11 +154,12 @@ static void nd6_free_neighbor_cache_entry(struct nd6_neighbor_cache_entry *n)
 	memset(n, 0, sizeof(*n));
 }
 
-static struct nd6_neighbor_cache_entry *find_neighbour(const ip6_addr_t *who)
+static struct nd6_neighbor_cache_entry *find_neighbour(const ip6_addr_t *who,
+                                                       const struct netif *netif)
 {
 	for (struct nd6_neighbor_cache_entry *n = neighbor_cache;
 	     n < neighbor_cache + LWIP_ND6_NUM_NEIGHBORS; n++) {
-		if (ip6_addr_eq(&n->next_hop_address, who))
+		if (n->netif == netif && ip6_addr_eq(&n->next_hop_address, who))
 			return n;
 	}
 	return NULL;
@@ -239,10 +240,8 @@ static err_t send_to(struct nd6_neighbor_cache_entry *n, struct pbuf *p)
 }
 
 /* mac is a neighbour's. */
-static void learn(struct netif *in, struct nd6_neighbor_cache_entry *n, const u8_t *mac,
-                  bool reachable)
+static void learn(struct nd6_neighbor_cache_entry *n, const u8_t *mac, bool reachable)
 {
-	n->netif = in;
 	memmove(n->lladdr, mac, ETH_HWADDR_LEN);
 	n->state = reachable ? ND6_REACHABLE : ND6_STALE;
 	n->counter.reachable_time = reachable ? reachable_time : 0;
@@ -261,17 +260,17 @@ static void heard_of(struct netif *in, const ip6_addr_t *who, const u8_t *mac)
 
 	if (!mac)
 		return;
-	n = find_neighbour(who);
+	n = find_neighbour(who, in);
 	if (!n)
 		n = new_neighbour(who, in);
 	if (n && (n->state == ND6_INCOMPLETE || memcmp(n->lladdr, mac, ETH_HWADDR_LEN) != 0))
-		learn(in, n, mac, false);
+		learn(n, mac, false);
 }
 
 /* A neighbour; one that is new is asked for his MAC. NULL: there is no place for him. */
 static struct nd6_neighbor_cache_entry *neighbour(const ip6_addr_t *who, struct netif *netif)
 {
-	struct nd6_neighbor_cache_entry *n = find_neighbour(who);
+	struct nd6_neighbor_cache_entry *n = find_neighbour(who, netif);
 
 	if (n)
 		return n;
@@ -375,8 +374,7 @@ u16_t nd6_get_destination_mtu(const ip6_addr_t *to, struct netif *netif)
 }
 
 /* Of the one that was used longest ago, the place. */
-static struct nd6_destination_cache_entry *new_destination(const ip6_addr_t *to,
-                                                           const ip6_addr_t *hop)
+static struct nd6_destination_cache_entry *oldest_destination(void)
 {
 	struct nd6_destination_cache_entry *oldest = destination_cache;
 
@@ -387,9 +385,12 @@ static struct nd6_destination_cache_entry *new_destination(const ip6_addr_t *to,
 		if (d->age > oldest->age)
 			oldest = d;
 	}
-	oldest->destination_addr = *to;
-	oldest->next_hop_addr = *hop;
 	return oldest;
+}
+
+static bool is_on_other_link(const ip6_addr_t *address, const struct netif *netif)
+{
+	return ip6_addr_zone(address) && ip6_addr_zone(address) != netif_get_index(netif);
 }
 
 /* The neighbour by whom a packet to a destination goes. NULL: there is none. */
@@ -398,27 +399,29 @@ static struct nd6_neighbor_cache_entry *next_hop(const ip6_addr_t *to, struct ne
 	struct nd6_destination_cache_entry *d = &destination_cache[nd6_cached_destination_index];
 	struct nd6_neighbor_cache_entry *n;
 
-	if (!ip6_addr_eq(&d->destination_addr, to)) {
+	if (!ip6_addr_eq(&d->destination_addr, to))
 		d = find_destination(to);
-		if (!d) {
-			const ip6_addr_t *hop = to;
+	if (!d || is_on_other_link(&d->next_hop_addr, netif)) {
+		const ip6_addr_t *hop = to;
 
-			/* RFC 5942: an address of our own does not mean that its prefix is on the link. */
-			if (!ip6_addr_islinklocal(to) && !netif_on_link(to, netif) &&
-			    !net_ip6_netif_with(to, true, netif)) {
-				n = select_router(netif);
-				if (!n)
-					return NULL;
-				hop = &n->next_hop_address;
-			}
-			d = new_destination(to, hop);
-			d->pmtu = netif_mtu6(netif);
+		/* RFC 5942: an address of our own does not mean that its prefix is on the link. */
+		if (!ip6_addr_islinklocal(to) && !netif_on_link(to, netif) &&
+		    !net_ip6_netif_with(to, true, netif)) {
+			n = select_router(netif);
+			if (!n)
+				return NULL;
+			hop = &n->next_hop_address;
 		}
-		nd6_cached_destination_index = (netif_addr_idx_t)(d - destination_cache);
+		if (!d)
+			d = oldest_destination();
+		d->destination_addr = *to;
+		d->next_hop_addr = *hop;
+		d->pmtu = netif_mtu6(netif);
 	}
+	nd6_cached_destination_index = (netif_addr_idx_t)(d - destination_cache);
 	d->age = 0;
 	n = &neighbor_cache[d->cached_neighbor_idx];
-	if (!ip6_addr_eq(&n->next_hop_address, &d->next_hop_addr)) {
+	if (n->netif != netif || !ip6_addr_eq(&n->next_hop_address, &d->next_hop_addr)) {
 		n = neighbour(&d->next_hop_addr, netif);
 		if (n)
 			d->cached_neighbor_idx = (u8_t)(n - neighbor_cache);
@@ -496,7 +499,7 @@ static void advertisement(struct netif *in, const ip6_addr_t *target, const u8_t
 		nd6_duplicate_addr_detected(in, i);
 		return;
 	}
-	n = find_neighbour(target);
+	n = find_neighbour(target, in);
 	if (!n)
 		return;
 	incomplete = n->state == ND6_INCOMPLETE;
@@ -507,7 +510,7 @@ static void advertisement(struct netif *in, const ip6_addr_t *target, const u8_t
 		return;
 	}
 	if (incomplete || solicited || other)
-		learn(in, n, mac ? mac : n->lladdr, solicited);
+		learn(n, mac ? mac : n->lladdr, solicited);
 }
 
 /* RFC 4861, sections 8.1 and 8.3. */
@@ -589,11 +592,14 @@ static void set_address(struct netif *in, const ip6_addr_t *prefix, u32_t valid_
 
 static void prefix_info(struct netif *in, const struct prefix_option *option)
 {
-	const ip6_addr_t *prefix = address_in(&option->prefix, in);
-	u32_t valid_s = lwip_ntohl(option->valid_lifetime);
+	const ip6_addr_t *prefix;
+	u32_t valid_s;
 
-	if (option->length != PREFIX_UNITS || option->prefix_length != 64 ||
-	    ip6_addr_islinklocal(prefix))
+	if (option->length != PREFIX_UNITS || option->prefix_length != 64)
+		return;
+	prefix = address_in(&option->prefix, in);
+	valid_s = lwip_ntohl(option->valid_lifetime);
+	if (ip6_addr_islinklocal(prefix))
 		return;
 	if (option->flags & ND6_PREFIX_FLAG_ON_LINK)
 		set_on_link(in, prefix, valid_s);

@@ -94,6 +94,11 @@ static inline void open_congestion_window(struct tcp_pcb *pcb, uint32_t acked)
 	}
 }
 
+static inline int16_t retransmission_timeout(const struct tcp_pcb *pcb)
+{
+	return (int16_t)LWIP_MIN((pcb->sa >> 3) + pcb->sv, NET_TCP_RTO_MAX);
+}
+
 /* RFC 6298, as lwIP keeps it: the mean times 8, the deviation times 4. */
 static inline void measure_round_trip(struct tcp_pcb *pcb)
 {
@@ -101,7 +106,7 @@ static inline void measure_round_trip(struct tcp_pcb *pcb)
 
 	pcb->sa += off;
 	pcb->sv += abs(off) - (pcb->sv >> 2);
-	pcb->rto = (int16_t)((pcb->sa >> 3) + pcb->sv);
+	pcb->rto = retransmission_timeout(pcb);
 	pcb->rttest = 0;
 }
 
@@ -119,7 +124,7 @@ FAST static void take_ack(struct tcp_pcb *pcb)
 	uint32_t acked = ackno - pcb->lastack;
 
 	pcb->nrtx = 0;
-	pcb->rto = (int16_t)((pcb->sa >> 3) + pcb->sv);
+	pcb->rto = retransmission_timeout(pcb);
 	pcb->lastack = ackno;
 	if (!(pcb->flags & TF_INFR)) {
 		pcb->dupacks = 0;
@@ -130,8 +135,11 @@ FAST static void take_ack(struct tcp_pcb *pcb)
 		pcb->unsent = tcp_free_acked_segments(pcb, pcb->unsent, "unsent", pcb->unacked);
 	if (pcb->unacked || pcb->unsent)
 		recv_acked += net_segment_acked(pcb, ackno);
-	if (!pcb->unsent)
+	if (!pcb->unsent) {
 		pcb->unsent_oversize = 0;
+		pcb->persist_backoff =
+		    0; /* it waited for room to send one again that had arrived */
+	}
 	pcb->rtime = pcb->unacked ? 0 : -1;
 	pcb->polltmr = 0;
 	pcb->snd_buf += recv_acked;
@@ -340,10 +348,10 @@ static void tcp_parseopt(struct tcp_pcb *pcb)
 		uint8_t kind = tcp_get_next_optbyte(), bytes;
 		uint32_t value = 0;
 
-		if (kind == LWIP_TCP_OPT_EOL)
-			return;
 		if (kind == LWIP_TCP_OPT_NOP)
 			continue;
+		if (kind == LWIP_TCP_OPT_EOL || tcp_optidx == tcphdr_optlen)
+			return;
 		bytes = tcp_get_next_optbyte();
 		if (!is_well_formed(kind, bytes))
 			return;

@@ -180,7 +180,9 @@ err_t net_segment_cut(struct tcp_pcb *pcb, struct tcp_seg *seg, uint16_t count)
 
 err_t net_segment_probe(struct tcp_pcb *pcb)
 {
-	u16_t most = (u16_t)LWIP_MIN(pcb->snd_wnd, pcb->mss);
+	/* The peer may have some of it: bytes were appended to what was to be sent again. */
+	u32_t acked = pcb->lastack - lwip_ntohl(pcb->unsent->tcphdr->seqno);
+	u16_t most = (u16_t)LWIP_MIN(acked + pcb->snd_wnd, pcb->mss);
 
 	return pcb->unsent->len > most ? net_segment_cut(pcb, pcb->unsent, most) : ERR_OK;
 }

@@ -124,6 +124,13 @@ sockets_CFLAGS := $(posix_names) $(foreach f,socket socketpair bind listen accep
 	-Wno-unused-result -Wno-array-parameter
 sockets_LIBS   := -pthread
 
+# The same on one thread and a clock of the test's own, for frames of every kind, damaged ones too.
+HOST_TESTS    += frames
+frames_SRCS   := $(filter-out tests/host/%,$(sockets_SRCS))
+frames_CFLAGS := $(patsubst tests/host/parallel.h,tests/host/lwip_assert.h,$(sockets_CFLAGS))
+frames_LIBS   := -Wl,--wrap=malloc
+build/host/test_frames: tests/host/frames.h
+
 # GENET against a model at register level; once more with kernel/dma_debug.c, which the test includes.
 genet_common := kernel/device.c drivers/genet.c drivers/phy.c kernel/dma.c kernel/dt.c kernel/netdev.c \
 	tests/host/genet_model.c
