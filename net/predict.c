@@ -430,27 +430,13 @@ static void fit_window(const struct tcp_pcb *pcb, struct tcp_seg *seg)
 	pbuf_realloc(seg->p, seg->len);
 }
 
-/* Where in pcb->ooseq, which is in order, inseg is to go; NULL: nowhere, it is there already. */
-static struct tcp_seg **find_place(struct tcp_pcb *pcb)
+/* Is all of inseg in the one that begins before it, or in the one that begins where it does? */
+static bool is_queued(const struct tcp_seg *before, const struct tcp_seg *after)
 {
-	struct tcp_seg **at = &pcb->ooseq, *before = NULL, *after;
-
-	while ((after = *at) != NULL && TCP_SEQ_LT(after->tcphdr->seqno, seqno)) {
-		before = after;
-		at = &after->next;
-	}
-	/* The last one may have been longer than the window. */
-	if (after && after->tcphdr->seqno == seqno && (inseg.len <= after->len || !after->next))
-		return NULL;
-	if (!before)
-		return at;
-	if (TCPH_FLAGS(before->tcphdr) & TCP_FIN)
-		return NULL;
-	if (TCP_SEQ_GT(before->tcphdr->seqno + before->len, seqno)) {
-		before->len = (uint16_t)(seqno - before->tcphdr->seqno);
-		pbuf_realloc(before->p, before->len);
-	}
-	return at;
+	if (before && ((TCPH_FLAGS(before->tcphdr) & TCP_FIN) ||
+	               TCP_SEQ_GEQ(before->tcphdr->seqno + before->len, seqno + tcplen)))
+		return true;
+	return after && after->tcphdr->seqno == seqno && tcplen <= TCP_TCPLEN(after);
 }
 
 /* The block of what is there that has inseg in it. */
@@ -492,14 +478,22 @@ static void limit_queue(struct tcp_pcb *pcb)
 	}
 }
 
-/* inseg, which is in the window, but not the next. */
+/* inseg, which is in the window, but not the next, into pcb->ooseq, which is in order. */
 static void queue_segment(struct tcp_pcb *pcb)
 {
-	struct tcp_seg **at = find_place(pcb);
-	struct tcp_seg *seg = at ? tcp_seg_copy(&inseg) : NULL;
+	struct tcp_seg **at = &pcb->ooseq, *before = NULL, *after, *seg;
 
+	while ((after = *at) != NULL && TCP_SEQ_LT(after->tcphdr->seqno, seqno)) {
+		before = after;
+		at = &after->next;
+	}
+	seg = is_queued(before, after) ? NULL : tcp_seg_copy(&inseg);
 	if (seg) {
-		tcp_oos_insert_segment(seg, *at);
+		if (before && TCP_SEQ_GT(before->tcphdr->seqno + before->len, seqno)) {
+			before->len = (uint16_t)(seqno - before->tcphdr->seqno);
+			pbuf_realloc(before->p, before->len);
+		}
+		tcp_oos_insert_segment(seg, after);
 		*at = seg;
 		fit_window(pcb, seg);
 	}

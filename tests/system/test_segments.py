@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """TCP segments from a peer made by hand, who does what no kernel would."""
 import contextlib
+import time
 
 import peer
 from scapy.layers.inet import IP, TCP, Ether
@@ -168,3 +169,52 @@ def test_what_is_beyond_the_window_is_cut_off_out_of_order_too():
             assert answer.ack < end
         assert answer.window == 0
         assert m.running(), m.output
+
+
+def test_what_begins_where_or_in_what_came_out_of_order():
+    """Neither the longer one of two nor what follows one in the middle is needed again."""
+    for (first, first_bytes), (second, second_bytes) in [((100, 50), (100, 300)),
+                                                         ((100, 300), (150, 50))]:
+        with peer.network() as (ns, m):
+            c = Connection(ns, 5001, mss=1460, window=60000)
+            start = c.next
+            for at, count in ((first, first_bytes), (second, second_bytes), (0, 100)):
+                c.next = start + at
+                c.send("PA", b"x" * count)
+            answers = [c.receive().ack for _ in range(3)]
+            assert answers == [start, start, start + 400]
+
+
+def test_a_fin_at_the_end_of_the_window_and_data_up_to_it():
+    """5004 reads nothing. The FIN comes first, alone; there is no room for it any more."""
+    with peer.network() as (ns, m):
+        c = Connection(ns, 5004, mss=1460, window=60000)
+        c.send("PA", b"x")
+        end = c.next + c.receive().window
+        while c.next < end - 1000:
+            c.send("PA", b"x" * min(end - 1000 - c.next, 1460))
+        while (answer := c.receive()).ack != c.next:
+            pass
+        assert answer.window == 1000
+        start, c.next = c.next, end - 1
+        c.send("FA")
+        c.next = start
+        c.send("PA", b"x" * 1000)
+        while (answer := c.receive()).ack != end:
+            assert answer.ack < end
+        assert m.running(), m.output
+
+
+def test_a_closed_window_of_which_a_probe_takes_the_last_byte():
+    with peer.network() as (ns, m):
+        c = Connection(ns, 5002, mss=1460, window=100)
+        c.send("PA", b"100\n")     # and then 64 of the hash
+        for count, window in (100, 63), (63, 0), (1, 0):
+            assert c.data() == (0, count)
+            c.ack += count
+            c.send("A", window=window)
+        time.sleep(1)   # ten ticks of the timer that would probe again
+        c.send("FA", window=1000)
+        while "F" not in (segment := c.receive()).flags:
+            pass
+        assert segment.seq == c.ack
