@@ -102,7 +102,7 @@ static inline int16_t retransmission_timeout(const struct tcp_pcb *pcb)
 /* RFC 6298, as lwIP keeps it: the mean times 8, the deviation times 4. */
 static inline void measure_round_trip(struct tcp_pcb *pcb)
 {
-	int off = (int)(tcp_ticks - pcb->rttest) - (pcb->sa >> 3);
+	int off = (int)LWIP_MIN(tcp_ticks - pcb->rttest, NET_TCP_RTO_MAX) - (pcb->sa >> 3);
 
 	pcb->sa += off;
 	pcb->sv += abs(off) - (pcb->sv >> 2);

@@ -231,12 +231,14 @@ static u16_t held_by_nagle(const struct tcp_pcb *pcb, const struct tcp_seg *seg)
 err_t net_segment_fit(struct tcp_pcb *pcb, struct netif *netif, uint32_t window)
 {
 	struct tcp_seg *seg = pcb->unsent;
-	u32_t used, room;
 	u16_t most, count;
+	int32_t used;
+	u32_t room;
 
 	pcb->snd_buf += trim(pcb, seg, pcb->lastack);
-	used = lwip_ntohl(seg->tcphdr->seqno) - pcb->lastack;
-	room = window > used ? window - used : 0;
+	/* Negative if its bytes are all acknowledged, and only its FIN is not. */
+	used = (int32_t)(lwip_ntohl(seg->tcphdr->seqno) - pcb->lastack);
+	room = (uint32_t)LWIP_MAX((int32_t)window - used, 0);
 	most = (u16_t)LWIP_MIN(room, limit(pcb, netif));
 	count = seg->len - held_by_nagle(pcb, seg);
 	if (count > most)

@@ -78,7 +78,7 @@ static uint32_t tcp_pass(uint32_t intervals)
 	}
 	for (struct tcp_pcb *pcb = tcp_tw_pcbs; pcb; pcb = pcb->next)
 		ticks = LWIP_MIN(ticks, tcp_left(pcb, 2 * TCP_MSL));
-	return ticks >= TIMER_NEVER / 2 ? TIMER_NEVER : 2 * ticks;
+	return ticks >= TIMER_NEVER / 2 ? TIMER_NEVER : 2 * ticks - half;
 }
 
 /* --- Reassembly ------------------------------------------------------------------------------ */

@@ -2137,6 +2137,34 @@ static void test_nothing_but_options(void **state)
 	arrive_now(&f);
 }
 
+/* A last byte of options that is no padding, and has no length behind it, nor anything else. */
+static void test_option6_without_length(void **state)
+{
+	struct ip us = ip_of(netif_ip_addr6(netif_at(0), 0)), peer = ip6_of(0xfe800000, 0, 0, 1);
+
+	(void)state;
+	begin_case();
+	start_ip(&f, 0, OPTIONS, &peer, &us, 64);
+	put(&f, (const uint8_t[]){NOTHING, 0, 1, 3, 0, 0, 0, 5}, 8);
+	make_right(&f, true);
+	arrive_now(&f);
+}
+
+/* TIME_WAIT ends even when there is no other connection. */
+static void test_time_wait_alone(void **state)
+{
+	(void)state;
+	begin_case();
+	client_connect(0, false);
+	app_close_one(&connections[0]);
+	run();
+	client.ack++;
+	client_segment(0x11, 0);
+	assert_non_null(tcp_tw_pcbs);
+	pass_ns(61 * NS_PER_S);
+	assert_null(tcp_tw_pcbs);
+}
+
 /* --- Very many frames --- */
 
 static void pass_some_time(void)
@@ -2228,6 +2256,8 @@ int main(void)
 	    cmocka_unit_test(test_problem_without_address),
 	    cmocka_unit_test(test_more_behind_the_last),
 	    cmocka_unit_test(test_nothing_but_options),
+	    cmocka_unit_test(test_option6_without_length),
+	    cmocka_unit_test(test_time_wait_alone),
 	    cmocka_unit_test(test_many),
 	};
 
