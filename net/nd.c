@@ -144,14 +144,13 @@ static struct pbuf *queue_pop(struct nd6_neighbor_cache_entry *n)
 	return p;
 }
 
-/* A router's place is not free: whoever makes him none says so before. */
+/* What waits for him is dropped. A router keeps his place: whoever makes him none says so before. */
 static void nd6_free_neighbor_cache_entry(struct nd6_neighbor_cache_entry *n)
 {
-	if (n->isrouter)
-		return;
 	while (n->q)
 		pbuf_free(queue_pop(n));
-	memset(n, 0, sizeof(*n));
+	if (!n->isrouter)
+		memset(n, 0, sizeof(*n));
 }
 
 static struct nd6_neighbor_cache_entry *find_neighbour(const ip6_addr_t *who,
@@ -366,11 +365,12 @@ static struct nd6_destination_cache_entry *find_destination(const ip6_addr_t *to
 	return NULL;
 }
 
+/* netif: NULL if no packet can be sent there now. */
 u16_t nd6_get_destination_mtu(const ip6_addr_t *to, struct netif *netif)
 {
 	const struct nd6_destination_cache_entry *d = find_destination(to);
 
-	return d ? d->pmtu : netif_mtu6(netif);
+	return d ? d->pmtu : netif ? netif_mtu6(netif) : IP6_MIN_MTU_LENGTH;
 }
 
 /* Of the one that was used longest ago, the place. */
@@ -732,10 +732,10 @@ static void neighbour_second(struct nd6_neighbor_cache_entry *n)
 	switch (n->state) {
 	case ND6_INCOMPLETE:
 	case ND6_PROBE:
-		if (n->counter.probes_sent >= LWIP_ND6_MAX_MULTICAST_SOLICIT && !n->isrouter) {
+		if (n->counter.probes_sent >= LWIP_ND6_MAX_MULTICAST_SOLICIT)
 			nd6_free_neighbor_cache_entry(n);
+		if (n->state == ND6_NO_ENTRY)
 			break;
-		}
 		n->counter.probes_sent++;
 		nd6_send_ns(n->netif, &n->next_hop_address,
 		            n->state == ND6_INCOMPLETE ? ND6_SEND_FLAG_MULTICAST_DEST : 0);

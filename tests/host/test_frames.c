@@ -212,6 +212,7 @@ static struct device {
 	struct netbuf *spare, *arrived, **arrived_end;
 	void *in_ring[TX_MAX];
 	unsigned int in_ring_count;
+	bool full; /* a frame was refused: to be told when there is room again */
 } devices[PORTS];
 
 static struct device *device_of(struct netdev *d)
@@ -227,8 +228,10 @@ static int device_transmit(struct netdev *d, const struct netdev_tx *tx)
 	struct device *device = device_of(d);
 	size_t bytes = 0;
 
-	if (device->in_ring_count == TX_MAX)
+	if (device->in_ring_count == TX_MAX) {
+		device->full = true;
 		return -ENOBUFS;
+	}
 	assert(tx->frag_count <= NETDEV_MAX_FRAGS);
 	for (unsigned int i = 0; i < tx->frag_count; i++) {
 		assert(bytes + tx->frags[i].bytes <= sizeof(sent));
@@ -250,12 +253,18 @@ static void device_flush(struct netdev *d)
 	(void)d;
 }
 
+static bool honest; /* everybody answers, and nobody lies; the devices work as they should */
+static bool slow;   /* the devices do not send at once */
+
 static void device_reap(struct netdev *d)
 {
 	struct device *device = device_of(d);
 
+	if (slow && !honest)
+		return;
 	while (device->in_ring_count)
 		d->transmit_done(d, device->in_ring[--device->in_ring_count]);
+	device->full = false;
 }
 
 static struct netbuf *device_receive(struct netdev *d)
@@ -422,8 +431,6 @@ static void arrive_now(const struct frame *f)
 
 /* --- What they answer to what the stack sends --- */
 
-static bool honest; /* everybody answers, and nobody lies */
-
 #define ANSWERS 32
 static struct frame *answers[ANSWERS];
 static unsigned int answer_count;
@@ -497,11 +504,33 @@ static void nd_option(struct frame *f, uint32_t kind, uint32_t peer)
 	put_peer_mac(f, peer);
 }
 
+/* Somebody has that address, or wants it, too. */
+static void claim_address(unsigned int port, const struct ip *address)
+{
+	struct ip none = {.v6 = true}, all = ip6_of(0xff020000, 0, 0, 1),
+	          node = ip6_of(0xff020000, 0, 1, 0xff000000 | get32(address->bytes + 12));
+	bool wants = one_in(2);
+
+	start_ip(&scratch, port, ICMP6, wants ? &none : address, wants ? &node : &all, 255);
+	put32(&scratch, wants ? 135u << 24 : 136u << 24);
+	put32(&scratch, wants ? 0 : 0x20000000);
+	put(&scratch, address->bytes, 16);
+	if (!wants)
+		nd_option(&scratch, 2, 9);
+	make_right(&scratch, true);
+	answer(&scratch);
+}
+
 static void answer_solicitation(unsigned int port, const uint8_t *ip)
 {
 	struct ip from = ip6_in(ip + 48), to = ip6_in(ip + 8);
 
-	if (get32(to.bytes) == 0 || (!honest && one_in(4)))
+	if (get32(to.bytes) == 0) { /* is there anybody of that address? */
+		if (!honest && one_in(4))
+			claim_address(port, &from);
+		return;
+	}
+	if (!honest && one_in(4))
 		return;
 	start_ip(&scratch, port, ICMP6, &from, &to, 255);
 	put32(&scratch, 136u << 24);
@@ -1314,7 +1343,12 @@ static void fragment_header(struct frame *f, const struct frame *whole, const st
 	f->first_bytes = 0;
 	put(f, whole->bytes, header);
 	if (v6) {
-		f->bytes[ETH_BYTES + 6] = FRAGMENT;
+		f->bytes[ETH_BYTES + 6] = id % 4 ? FRAGMENT : HOP_BY_HOP;
+		if (id % 4 == 0)
+			put(f, (const uint8_t[]){id % 8 ? FRAGMENT : OPTIONS, 0, 1, 4, 0, 0, 0, 0},
+			    8);
+		if (id % 8 == 0)
+			put(f, (const uint8_t[]){FRAGMENT, 0, 1, 4, 0, 0, 0, 0}, 8);
 		put8(f, whole->bytes[ETH_BYTES + 6]);
 		put8(f, 0);
 		put16(f, (uint32_t)piece->at | more);
@@ -1325,6 +1359,35 @@ static void fragment_header(struct frame *f, const struct frame *whole, const st
 	}
 	put(f, whole->bytes + header + piece->at, piece->count);
 	make_right(f, true);
+}
+
+static bool is_open(const struct tcp_pcb *pcb)
+{
+	const struct tcp_pcb *p = tcp_active_pcbs;
+
+	while (p && p != pcb)
+		p = p->next;
+	return p;
+}
+
+/* Very many short segments, none of which is the next. */
+static void arrive_out_of_order(void)
+{
+	static struct frame f;
+	const struct tcp_pcb *pcb = some_connection();
+
+	for (uint32_t n = 60, at = 1; n && is_open(pcb); n--, at += below(20)) {
+		start_tcp(&f, pcb);
+		put16(&f, pcb->remote_port);
+		put16(&f, pcb->local_port);
+		put32(&f, pcb->rcv_nxt + at);
+		put32(&f, pcb->lastack);
+		put32(&f, 0x50101000 + (one_in(60) << 16));
+		put32(&f, 0);
+		put_text(&f, 1 + below(20));
+		make_right(&f, true);
+		arrive_now(&f);
+	}
 }
 
 static void arrive_in_fragments(const struct frame *whole)
@@ -1378,8 +1441,8 @@ static unsigned int asked_names;
 static void app_open(void)
 {
 	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(ECHO_PORT)};
-	struct ip_mreqn group4 = {.imr_multiaddr.s_addr = htonl(GROUP4), .imr_ifindex = 1};
-	struct ipv6_mreq group6 = {.ipv6mr_interface = 1};
+	struct ip_mreqn group4 = {.imr_multiaddr.s_addr = htonl(GROUP4), .imr_ifindex = 2};
+	struct ipv6_mreq group6 = {.ipv6mr_interface = 2};
 
 	listener = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	datagrams = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
@@ -1424,7 +1487,7 @@ static void to_socket_address(struct sockaddr_storage *to, const struct ip *ip, 
 
 		in6->sin6_family = AF_INET6;
 		in6->sin6_port = htons(number);
-		in6->sin6_scope_id = ip->bytes[0] == 0xfe ? port + 1 : 0;
+		in6->sin6_scope_id = ip->bytes[0] >= 0xfe ? port + 2 : 0;
 		memcpy(&in6->sin6_addr, ip->bytes, 16);
 	}
 }
@@ -1756,6 +1819,8 @@ static void check_all(void)
 {
 	honest = true;
 	refuse_one_in = 0;
+	for (unsigned int port = 0; port < PORTS; port++)
+		devices[port].netdev.link_up = true;
 	run();
 	pass_answers();
 	check_leaks();
@@ -1877,10 +1942,10 @@ static void start_router_message(unsigned int port, uint32_t type)
 	}
 }
 
-/* A prefix of the link's, for addresses, too. */
-static void put_prefix(struct frame *to, uint32_t first, uint32_t second)
+/* flags: on the link, for addresses. */
+static void put_prefix(struct frame *to, uint32_t flags, uint32_t first, uint32_t second)
 {
-	put32(to, 0x030440c0);
+	put32(to, 0x03044000 | flags);
 	put32(to, 1200);
 	put32(to, 1200);
 	put32(to, 0);
@@ -2060,7 +2125,7 @@ static void test_neighbour_on_other_link(void **state)
 	(void)state;
 	begin_case();
 	start_router_message(0, 134);
-	put_prefix(&f, 0x20010db8, 0);
+	put_prefix(&f, 0xc0, 0x20010db8, 0);
 	make_right(&f, true);
 	arrive_now(&f);
 	pass_ns(5 * NS_PER_S);
@@ -2165,6 +2230,57 @@ static void test_time_wait_alone(void **state)
 	assert_null(tcp_tw_pcbs);
 }
 
+/* Somebody wants to connect, and there is no way back: the cable is out, but not yet all frames in. */
+static void test_no_way_back(void **state)
+{
+	struct ip peer = ip6_of(0xfe800000, 0, 0, 9), us = ip_of(netif_ip_addr6(netif_at(0), 0));
+
+	(void)state;
+	begin_case();
+	devices[0].netdev.link_up = false;
+	run();
+	start_ip(&f, 0, TCP, &peer, &us, 64);
+	put16(&f, CLIENT_PORT);
+	put16(&f, ECHO_PORT);
+	put32(&f, 1);
+	put32(&f, 0);
+	put32(&f, 0x50021000);
+	put32(&f, 0);
+	make_right(&f, true);
+	arrive_now(&f);
+}
+
+/* What is to go by a router that does not say where he is does not wait for ever. */
+static void test_silent_router(void **state)
+{
+	struct ip peer = ip6_of(0x20010db8, 0xffff, 0, 9);
+	struct net_status before, after;
+
+	(void)state;
+	begin_case();
+	pass_ns(2000 * NS_PER_S); /* until no other router is known */
+	start_router_message(0, 134);
+	set16(f.bytes + ETH_BYTES + IP6_BYTES + 6, 0xffff);
+	f.bytes[ETH_BYTES + 8 + 15] = 99;
+	put_prefix(&f, 0x40, 0x20010db8, 0);
+	make_right(&f, true);
+	honest = false;
+	arrive_now(&f);
+	pass_ns(5 * NS_PER_S);
+	net_status(&before);
+	start_ip(&f, 0, ICMP6, &peer, &global, 64);
+	put32(&f, 128u << 24);
+	put32(&f, 1);
+	make_right(&f, true);
+	arrive_now(&f);
+	pass_ns(5 * NS_PER_S);
+	assert_int_equal(seen.pings6, 0);
+	net_status(&after);
+	assert_int_equal(after.memory_used_bytes, before.memory_used_bytes);
+	while (answer_count)
+		free(answers[--answer_count]);
+}
+
 /* --- Very many frames --- */
 
 static void pass_some_time(void)
@@ -2176,6 +2292,21 @@ static void pass_some_time(void)
 	                             : below(2);
 
 	pass_ns(ms * NS_PER_MS + below(1000000));
+}
+
+/* The devices' turn to make trouble: they do not send, or the cable is out. */
+static void next_trouble(void)
+{
+	struct netdev *dev = &ANY_OF(devices).netdev;
+
+	if (one_in(200))
+		slow = !slow;
+	if (one_in(5000) || !dev->link_up) {
+		dev->link_up = !dev->link_up;
+		netdev_signal(dev);
+	}
+	if (!slow && (devices[0].full || devices[1].full))
+		netdev_signal(dev);
 }
 
 static void next_frame(void)
@@ -2202,7 +2333,9 @@ static void next_frame(void)
 		f.first_bytes = 2048;
 	else if (one_in(8) && f.count > WIRE_BYTES)
 		f.first_bytes = WIRE_BYTES + below(f.count - WIRE_BYTES);
-	if (one_in(16) && f.count > ETH_BYTES + IP6_BYTES)
+	if (one_in(500))
+		arrive_out_of_order();
+	else if (one_in(16) && f.count > ETH_BYTES + IP6_BYTES)
 		arrive_in_fragments(&f);
 	else
 		arrive(&f);
@@ -2231,6 +2364,7 @@ static void test_many(void **state)
 			next_check = frame_number + 20000;
 		}
 		next_frame();
+		next_trouble();
 		if (!one_in(4)) {
 			run();
 			pass_some_time();
@@ -2258,6 +2392,8 @@ int main(void)
 	    cmocka_unit_test(test_nothing_but_options),
 	    cmocka_unit_test(test_option6_without_length),
 	    cmocka_unit_test(test_time_wait_alone),
+	    cmocka_unit_test(test_no_way_back),
+	    cmocka_unit_test(test_silent_router),
 	    cmocka_unit_test(test_many),
 	};
 
