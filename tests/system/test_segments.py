@@ -213,7 +213,10 @@ def test_a_closed_window_of_which_a_probe_takes_the_last_byte():
             assert c.data() == (0, count)
             c.ack += count
             c.send("A", window=window)
-        time.sleep(1)   # ten ticks of the timer that would probe again
+        with peer.control(ns) as other:     # keeps the timers ticking that would probe again
+            for _ in range(20):
+                other.counters()
+                time.sleep(0.05)
         c.send("FA", window=1000)
         while "F" not in (segment := c.receive()).flags:
             pass
