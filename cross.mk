@@ -31,7 +31,8 @@ arch_flags = -fPIE -mcmodel=$(model) -mno-outline-atomics -mfix-cortex-a53-83576
 # `small` 4 GiB by two (3 % of the code). The Makefile takes small where an image is too large for tiny.
 model := tiny
 # Most code runs once, at boot, where each 10 KB of image costs as much as they gain: it is compiled for
-# size. What runs for every packet or switch says so in its folder's files.mk: optimize := -O2.
+# size. What runs for every packet or switch is compiled for speed: the functions marked FAST
+# (pith/compiler.h), and the files that their folder's files.mk gives optimize := -O2.
 # Backtraces follow the frame records. Alignment of functions and loops costs bytes, and nops that
 # are executed.
 # Of what -Os still turns on, four passes make code larger (together 1 % of an image).

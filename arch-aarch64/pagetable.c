@@ -92,7 +92,7 @@ static int add_table(struct pagetable *pt, struct found f, uint64_t va)
 	return 0;
 }
 
-/* Map [va, end) with leaves from the hole f on, as far as they fit and its table goes. Returns where to go on. */
+/* Map [va, end) with leaves from hole f on, as far as they fit and its table goes. Returns where to go on. */
 static uint64_t fill_holes(struct found f, uint64_t va, uint64_t end, uint64_t bits)
 {
 	uint64_t size = UINT64_C(1) << f.shift, value = leaf(va, bits, f.shift);

@@ -53,7 +53,7 @@ fault:
 	adrp	x30, __panic_stack_top
 	sub	x30, x30, #FRAME_BYTES
 	stp	x0, x1, [x30]
-	/* io_probe_read32's load? It uses neither register, and changes no flags that matter. */
+	/* io_probe_read32's load? Neither register is needed after it, nor the flags. */
 	mrs	x0, elr_el1
 	adr	x1, probe_load
 	cmp	x0, x1

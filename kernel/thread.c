@@ -113,7 +113,7 @@ static inline struct thread *charge_current(void)
 	return t;
 }
 
-/* Does the best of the ready threads, which has priority top, deserve the CPU more than the running one? Then soon. */
+/* Does the best ready thread, of priority top, deserve the CPU more than the running one? Then soon. */
 static inline void check_switch(int top)
 {
 	struct thread *now = thread_current();

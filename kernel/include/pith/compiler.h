@@ -15,7 +15,7 @@
 #define container_of(p, type, m) ((type *)((char *)(p)-offsetof(type, m)))
 /* Runs rarely: in a file that is compiled for speed (optimize := -O2), this is compiled for size. */
 #define COLD __attribute__((cold))
-/* The other way around: runs often, in a file that is compiled for size (without shrink-wrapping, cross.mk). */
+/* The other way around: runs often, in a file that is compiled for size (cross.mk). */
 #define FAST              __attribute__((optimize("O2", "shrink-wrap")))
 #define NOINLINE          __attribute__((noinline))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))

@@ -72,8 +72,8 @@ struct http_request {
  * A body is accepted by routes with a body callback only, up to body_max bytes, and handed over as
  * it arrives, in pieces of at most HTTP_HEAD_BYTES. begin, if there, is called before the first
  * piece (and before 100 Continue), body for each; anything but 0 refuses the request with that
- * status, and the text that was written. ended, if there, is called exactly once for each begin that returned 0: after respond, or
- * when the request was refused or its connection lost on the way.
+ * status, and the text that was written. ended, if there, is called exactly once for each begin
+ * that returned 0: after respond, or when the request was refused or its connection lost on the way.
  *
  * Callbacks may block, but everybody waits meanwhile. They must not close the server.
  */

@@ -21,8 +21,8 @@ void *io_map(uint64_t pa, size_t bytes);
  * Read a register of a device that may not be there: the first access of a probe. From a thread or
  * boot, not from an interrupt handler.
  *
- * Returns  its value, or -ENXIO: external abort, nobody answers at that address (where a bus answers for what is
- *          absent, the value is what it says: often 0 or all ones)
+ * Returns  its value, or -ENXIO: external abort, nobody answers at that address (where a bus answers
+ *          for what is absent, the value is what it says: often 0 or all ones)
  * Source   Arm ARM DDI 0487, D24.2.41 (ESR_EL1, ISS of a data abort, DFSC 0x10)
  */
 int64_t io_probe_read32(const volatile void *reg);
@@ -81,7 +81,7 @@ static inline void write32(volatile void *a, uint32_t v)
 }
 static inline void write64(volatile void *a, uint64_t v)
 {
-	__asm__ volatile("str %1, %0" : "=Qo"(*(volatile uint64_t *)a) : "rZ"(v));
+	__asm__ volatile("str %x1, %0" : "=Qo"(*(volatile uint64_t *)a) : "rZ"(v));
 }
 
 /* Between CPU and device, both directions / loads / stores (outer shareable). */
