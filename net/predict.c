@@ -135,11 +135,9 @@ FAST static void take_ack(struct tcp_pcb *pcb)
 		pcb->unsent = tcp_free_acked_segments(pcb, pcb->unsent, "unsent", pcb->unacked);
 	if (pcb->unacked || pcb->unsent)
 		recv_acked += net_segment_acked(pcb, ackno);
-	if (!pcb->unsent) {
-		pcb->unsent_oversize = 0;
-		pcb->persist_backoff =
-		    0; /* it waited for room to send one again that had arrived */
-	}
+	/* What waited for room to be sent again may have arrived the first time. */
+	if (!pcb->unsent)
+		pcb->unsent_oversize = pcb->persist_backoff = 0;
 	pcb->rtime = pcb->unacked ? 0 : -1;
 	pcb->polltmr = 0;
 	pcb->snd_buf += recv_acked;

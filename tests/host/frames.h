@@ -408,47 +408,65 @@ static void damage_some(struct frame *f, const struct frame *other)
 		make_right(f, one_in(2));
 }
 
-/* Extension headers, or options of IPv4's, behind IP's. Then make_right(). */
-static void put_extensions(struct frame *f)
+/* Options that fit, mostly, between IPv6's first two bytes of an extension header and its end. */
+static void fill_options(uint8_t *at, const uint8_t *end)
 {
-	static const uint8_t kinds[] = {HOP_BY_HOP, OPTIONS, ROUTING, FRAGMENT, OPTIONS};
-	uint8_t *ip = f->bytes + ETH_BYTES;
-	bool v6 = get16(f->bytes + 12) == TYPE_IP6;
-	size_t bytes = v6 ? 8 * (1 + below(one_in(8) ? 64 : 3)) : 4 * (1 + below(10));
-	uint8_t kind = ANY_OF(kinds), *at = ip + (v6 ? IP6_BYTES : IP4_BYTES);
+	static const uint8_t types[] = {0, 1, 1, 5, 0x26, 0x45, 0x8a, 0xc2, 0xc9};
 
-	if (f->count < ETH_BYTES + IP4_BYTES + (v6 ? 20 : 0) || f->count + bytes > FRAME_BYTES_MAX)
+	while (at < end) {
+		size_t room = (size_t)(end - at), bytes = 2 + below(room);
+
+		*at = one_in(16) ? ANY_OF(types) : bytes <= room;
+		if (room > 1)
+			at[1] = (uint8_t)(bytes - 2);
+		at += *at ? bytes : 1;
+	}
+}
+
+static void put_options4(struct frame *f)
+{
+	uint8_t *ip = f->bytes + ETH_BYTES, *at = ip + IP4_BYTES;
+	size_t bytes = 4 * (1 + below(10));
+
+	if ((ip[0] & 15) * 4 + bytes > 60)
 		return;
-	if (kind == FRAGMENT)
-		bytes = 8;
-	if (!v6 && (ip[0] & 15) * 4 + bytes > 60)
-		return;
-	move_bytes(f, (size_t)(at - f->bytes), (size_t)(at - f->bytes) + bytes);
+	move_bytes(f, ETH_BYTES + IP4_BYTES, ETH_BYTES + IP4_BYTES + bytes);
 	for (size_t i = 0; i < bytes; i++)
 		at[i] = (uint8_t)(one_in(4) ? random32() : one_in(2));
-	if (!v6) {
-		ip[0] = (uint8_t)(ip[0] + bytes / 4);
-		if (one_in(2))
-			memcpy(at, (const uint8_t[]){0x94, 4, 0, 0}, 4); /* a router alert */
-		return;
-	}
+	if (one_in(2))
+		memcpy(at, (const uint8_t[]){0x94, 4, 0, 0}, 4); /* a router alert */
+	ip[0] = (uint8_t)(ip[0] + bytes / 4);
+}
+
+static void put_extension6(struct frame *f)
+{
+	static const uint8_t kinds[] = {HOP_BY_HOP, OPTIONS, ROUTING, FRAGMENT, OPTIONS};
+	uint8_t *ip = f->bytes + ETH_BYTES, *at = ip + IP6_BYTES, kind = ANY_OF(kinds);
+	size_t bytes = kind == FRAGMENT ? 8 : 8 * (1 + below(one_in(8) ? 64 : 3));
+
+	move_bytes(f, ETH_BYTES + IP6_BYTES, ETH_BYTES + IP6_BYTES + bytes);
+	for (size_t i = 0; i < bytes; i++)
+		at[i] = (uint8_t)(one_in(4) ? random32() : one_in(2));
 	at[0] = ip[6];
-	at[1] = kind == FRAGMENT ? 0 : (uint8_t)(bytes / 8 - 1);
+	ip[6] = kind;
+	at[1] = (uint8_t)(bytes / 8 - 1);
 	if (kind == FRAGMENT)
 		set16(at + 2, 0);
 	else if (kind == ROUTING)
 		at[3] = one_in(2);
 	else
-		for (size_t i = 2, n; i < bytes; i += n) { /* options that fit */
-			static const uint8_t types[] = {0, 1, 1, 5, 0x26, 0x45, 0x8a, 0xc2, 0xc9};
+		fill_options(at + 2, at + bytes);
+}
 
-			n = 2 + below(bytes - i);
-			at[i] = one_in(16) ? ANY_OF(types) : (uint8_t)(n > bytes - i ? 0 : 1);
-			at[i + (i + 1 < bytes)] = (uint8_t)(i + 1 < bytes ? n - 2 : 0);
-			if (!at[i])
-				n = 1;
-		}
-	ip[6] = kind;
+/* An extension header, or options of IPv4's, behind IP's. Then make_right(). */
+static void put_extension(struct frame *f)
+{
+	if (f->count < ETH_BYTES + IP6_BYTES || f->count + 512 > FRAME_BYTES_MAX)
+		return;
+	if (get16(f->bytes + 12) == TYPE_IP4)
+		put_options4(f);
+	else if (get16(f->bytes + 12) == TYPE_IP6)
+		put_extension6(f);
 }
 
 #endif

@@ -964,7 +964,7 @@ static void some_igmp(struct frame *f)
 	if (one_in(3))
 		put_text(f, below(40));
 	if (one_in(2))
-		put_extensions(f);
+		put_extension(f);
 }
 
 static void some_udp(struct frame *f)
@@ -2322,7 +2322,7 @@ static void next_frame(void)
 		some_frame(&f);
 	}
 	if (one_in(12)) {
-		put_extensions(&f);
+		put_extension(&f);
 		make_right(&f, true);
 	}
 	if (!one_in(3))
