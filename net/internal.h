@@ -34,6 +34,9 @@ static inline bool net_can_send(const struct netif *netif)
 	return netif_is_up(netif) && netif_is_link_up(netif);
 }
 
+/* In probes_sent of a neighbour that did not answer, though it is a router: nothing is due. */
+#define ND6_GAVE_UP UINT32_MAX
+
 /* --- core.c ---------------------------------------------------------------------------------- */
 
 /* Frames are queued at a device that has not been told. */

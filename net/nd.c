@@ -98,7 +98,9 @@ void net_mld_send(struct netif *netif, struct mld_group *group, u8_t type)
 {
 	if (type == ICMP6_TYPE_MLR)
 		group->last_reporter_flag = 1;
-	say(netif, type, 0, link_local(netif), &group->group_address, &group->group_address);
+	say(netif, type, 0, link_local(netif),
+	    type == ICMP6_TYPE_MLD ? group_on(netif, 0, PP_HTONL(2)) : &group->group_address,
+	    &group->group_address);
 }
 
 static void nd6_send_ns(struct netif *netif, const ip6_addr_t *target, u8_t flags)
@@ -144,13 +146,20 @@ static struct pbuf *queue_pop(struct nd6_neighbor_cache_entry *n)
 	return p;
 }
 
-/* What waits for him is dropped. A router keeps his place: whoever makes him none says so before. */
+/*
+ * What waits for him is dropped. A router keeps his place: whoever makes him none says so before. He is
+ * asked for again when there is something to send by him.
+ */
 static void nd6_free_neighbor_cache_entry(struct nd6_neighbor_cache_entry *n)
 {
 	while (n->q)
 		pbuf_free(queue_pop(n));
-	if (!n->isrouter)
+	if (n->isrouter) {
+		n->state = ND6_INCOMPLETE;
+		n->counter.probes_sent = ND6_GAVE_UP;
+	} else {
 		memset(n, 0, sizeof(*n));
+	}
 }
 
 static struct nd6_neighbor_cache_entry *find_neighbour(const ip6_addr_t *who,
@@ -281,16 +290,16 @@ static struct nd6_neighbor_cache_entry *neighbour(const ip6_addr_t *who, struct 
 	return n;
 }
 
-/* A router's place in the list, perhaps a new one; NULL: there is none. */
-static struct nd6_router_list_entry *router(const ip6_addr_t *who, struct netif *in)
+/* A router's place in the list, if add, perhaps a new one; NULL: there is none. */
+static struct nd6_router_list_entry *router(const ip6_addr_t *who, struct netif *in, bool add)
 {
 	struct nd6_router_list_entry *place = NULL, *r = default_router_list;
-	struct nd6_neighbor_cache_entry *n = neighbour(who, in);
+	struct nd6_neighbor_cache_entry *n = add ? neighbour(who, in) : find_neighbour(who, in);
 
 	for (; n && r < default_router_list + LWIP_ND6_NUM_ROUTERS; r++) {
 		if (r->neighbor_entry == n)
 			return r;
-		if (!r->neighbor_entry && !place)
+		if (add && !r->neighbor_entry && !place)
 			place = r;
 	}
 	if (place) {
@@ -360,7 +369,7 @@ static struct nd6_destination_cache_entry *find_destination(const ip6_addr_t *to
 	for (struct nd6_destination_cache_entry *d = destination_cache;
 	     d < destination_cache + LWIP_ND6_NUM_DESTINATIONS; d++) {
 		if (ip6_addr_eq(&d->destination_addr, to))
-			return d;
+			return ip6_addr_isany(to) ? NULL : d; /* not one that is empty */
 	}
 	return NULL;
 }
@@ -369,8 +378,9 @@ static struct nd6_destination_cache_entry *find_destination(const ip6_addr_t *to
 u16_t nd6_get_destination_mtu(const ip6_addr_t *to, struct netif *netif)
 {
 	const struct nd6_destination_cache_entry *d = find_destination(to);
+	u16_t mtu = netif ? netif_mtu6(netif) : IP6_MIN_MTU_LENGTH;
 
-	return d ? d->pmtu : netif ? netif_mtu6(netif) : IP6_MIN_MTU_LENGTH;
+	return d ? LWIP_MIN(d->pmtu, mtu) : mtu;
 }
 
 /* Of the one that was used longest ago, the place. */
@@ -440,13 +450,19 @@ err_t ethip6_output(struct netif *netif, struct pbuf *p, const ip6_addr_t *to)
 		return ethernet_output(netif, p, (const struct eth_addr *)netif->hwaddr, &group,
 		                       ETHTYPE_IPV6);
 	}
-	n = next_hop(to, netif);
+	n = ip6_addr_isany(to) ? NULL : next_hop(to, netif);
 	if (!n)
 		return ERR_RTE;
-	return n->state == ND6_INCOMPLETE ? queue(n, p) : send_to(n, p);
+	if (n->state != ND6_INCOMPLETE)
+		return send_to(n, p);
+	if (n->counter.probes_sent == ND6_GAVE_UP)
+		n->counter.probes_sent = 0;
+	return queue(n, p);
 }
 
 /* --- In ------------------------------------------------------------------------------------------- */
+
+u8_t net_ip6_in_fragments;
 
 /* An address in a message: valid until the next one. */
 static ip_addr_t found;
@@ -489,6 +505,7 @@ static void advertisement(struct netif *in, const ip6_addr_t *target, const u8_t
 {
 	bool solicited = flags & ND6_FLAG_SOLICITED;
 	struct nd6_neighbor_cache_entry *n;
+	struct nd6_router_list_entry *r;
 	bool incomplete, other;
 	s8_t i;
 
@@ -496,7 +513,9 @@ static void advertisement(struct netif *in, const ip6_addr_t *target, const u8_t
 		return;
 	i = netif_get_ip6_addr_match(in, target);
 	if (i >= 0) {
-		nd6_duplicate_addr_detected(in, i);
+		/* One that is in use is known to be ours, whatever somebody says. */
+		if (ip6_addr_istentative(netif_ip6_addr_state(in, i)))
+			nd6_duplicate_addr_detected(in, i);
 		return;
 	}
 	n = find_neighbour(target, in);
@@ -505,10 +524,15 @@ static void advertisement(struct netif *in, const ip6_addr_t *target, const u8_t
 	incomplete = n->state == ND6_INCOMPLETE;
 	other = mac && memcmp(n->lladdr, mac, ETH_HWADDR_LEN) != 0;
 	if (incomplete ? !mac : other && !(flags & ND6_FLAG_OVERRIDE)) {
-		if (n->state == ND6_REACHABLE)
+		if (n->state == ND6_REACHABLE) {
 			n->state = ND6_STALE;
+			n->counter.stale_time = 0;
+		}
 		return;
 	}
+	r = flags & ND6_FLAG_ROUTER ? NULL : router(target, in, false);
+	if (r)
+		r->invalidation_timer = 1; /* nd6_tmr() takes it off the list */
 	if (incomplete || solicited || other)
 		learn(n, mac ? mac : n->lladdr, solicited);
 }
@@ -572,7 +596,8 @@ static void set_address(struct netif *in, const ip6_addr_t *prefix, u32_t valid_
 		/* Whoever forges an advertisement cannot take the address away sooner than in two hours. */
 		in->ip6_addr_valid_life[i] =
 		    LWIP_MAX(valid_s, LWIP_MIN(in->ip6_addr_valid_life[i], ND6_2HRS));
-		in->ip6_addr_pref_life[i] = preferred_s;
+		/* 0 would have run out already, before anybody said so. */
+		in->ip6_addr_pref_life[i] = LWIP_MAX(preferred_s, 1u);
 		if (preferred_s && netif_ip6_addr_state(in, i) == IP6_ADDR_DEPRECATED)
 			netif_ip6_addr_set_state(in, (s8_t)i, IP6_ADDR_PREFERRED);
 		return;
@@ -599,7 +624,7 @@ static void prefix_info(struct netif *in, const struct prefix_option *option)
 		return;
 	prefix = address_in(&option->prefix, in);
 	valid_s = lwip_ntohl(option->valid_lifetime);
-	if (ip6_addr_islinklocal(prefix))
+	if (ip6_addr_islinklocal(prefix) || ip6_addr_ismulticast(prefix))
 		return;
 	if (option->flags & ND6_PREFIX_FLAG_ON_LINK)
 		set_on_link(in, prefix, valid_s);
@@ -629,13 +654,14 @@ static void router_advertisement(struct netif *in, const struct ra_header *messa
 {
 	struct nd6_router_list_entry *r;
 	u8_t servers = 0;
+	u16_t life_s;
 
 	in->rs_count = in->rs_count == LWIP_ND6_MAX_MULTICAST_SOLICIT; /* one at least is sent */
 	heard_of(in, ip6_current_src_addr(), mac);
-	r = router(ip6_current_src_addr(), in);
+	life_s = lwip_ntohs(message->router_lifetime);
+	r = router(ip6_current_src_addr(), in, life_s != 0);
 	if (r) {
-		/* 1: nd6_tmr() takes it off the list. */
-		r->invalidation_timer = LWIP_MAX(lwip_ntohs(message->router_lifetime), 1u);
+		r->invalidation_timer = LWIP_MAX(life_s, 1u); /* 1: as above */
 		r->flags = message->flags;
 	}
 	if (message->reachable_time)
@@ -686,8 +712,9 @@ void nd6_input(struct pbuf *p, struct netif *in)
 		return;
 	}
 	o = (const u8_t *)message + header_bytes[type - ICMP6_TYPE_RA];
-	/* In one piece: a fragmented one is not valid (RFC 6980), and none is longer than a buffer. */
-	if (p->next || o > end || message->code || IP6H_HOPLIM(ip6_current_header()) != ND6_HOPLIM)
+	/* In one piece: a fragment is not valid (RFC 6980), and none is longer than a buffer. */
+	if (p->next || net_ip6_in_fragments || o > end || message->code ||
+	    IP6H_HOPLIM(ip6_current_header()) != ND6_HOPLIM)
 		return;
 	for (; o < end; o += o[1] * OPTION_UNIT) {
 		if (end - o < OPTION_UNIT || !o[1] || o[1] * OPTION_UNIT > end - o)
@@ -727,15 +754,25 @@ static bool runs_out(u32_t *life_s)
 	return false;
 }
 
+/* Where this was the next hop, another one is chosen (RFC 4861, sections 6.3.5 and 7.3.3). */
+static void leave(const struct nd6_neighbor_cache_entry *n)
+{
+	for (int i = 0; i < LWIP_ND6_NUM_DESTINATIONS; i++) {
+		if (ip6_addr_eq(&destination_cache[i].next_hop_addr, &n->next_hop_address))
+			ip6_addr_set_any(&destination_cache[i].destination_addr);
+	}
+}
+
 static void neighbour_second(struct nd6_neighbor_cache_entry *n)
 {
 	switch (n->state) {
 	case ND6_INCOMPLETE:
 	case ND6_PROBE:
-		if (n->counter.probes_sent >= LWIP_ND6_MAX_MULTICAST_SOLICIT)
+		if (n->counter.probes_sent >= LWIP_ND6_MAX_MULTICAST_SOLICIT) {
+			leave(n);
 			nd6_free_neighbor_cache_entry(n);
-		if (n->state == ND6_NO_ENTRY)
 			break;
+		}
 		n->counter.probes_sent++;
 		nd6_send_ns(n->netif, &n->next_hop_address,
 		            n->state == ND6_INCOMPLETE ? ND6_SEND_FLAG_MULTICAST_DEST : 0);
@@ -757,16 +794,11 @@ static void neighbour_second(struct nd6_neighbor_cache_entry *n)
 	}
 }
 
-/* RFC 4861, section 6.3.5: where it was the next hop, another one is chosen. */
 static void router_second(struct nd6_router_list_entry *r)
 {
 	if (!r->neighbor_entry || !runs_out(&r->invalidation_timer))
 		return;
-	for (int i = 0; i < LWIP_ND6_NUM_DESTINATIONS; i++) {
-		if (ip6_addr_eq(&destination_cache[i].next_hop_addr,
-		                &r->neighbor_entry->next_hop_address))
-			ip6_addr_set_any(&destination_cache[i].destination_addr);
-	}
+	leave(r->neighbor_entry);
 	r->neighbor_entry->isrouter = 0;
 	r->neighbor_entry = NULL;
 }

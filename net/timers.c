@@ -190,6 +190,8 @@ static uint32_t neighbour_pass(struct nd6_neighbor_cache_entry *n, uint32_t inte
 		return TIMER_NEVER;
 	case ND6_NO_ENTRY:
 		return TIMER_NEVER;
+	case ND6_INCOMPLETE:
+		return n->counter.probes_sent == ND6_GAVE_UP ? TIMER_NEVER : 1;
 	}
 	return 1;
 }

@@ -31,6 +31,9 @@ struct netif;
 /* from may be NULL: no address. */
 void net_ip6_set(ip6_addr_t *to, const ip6_addr_t *from);
 
+/* The packet that is being received is a fragment, or was put together from some. */
+extern u8_t net_ip6_in_fragments;
+
 /* --- Comparing ----------------------------------------------------------------------------------- */
 
 /* Eight bytes, which are aligned to four only. */

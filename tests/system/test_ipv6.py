@@ -4,11 +4,14 @@ headers and fragments (RFC 8200), path MTU (RFC 8201). The other end is made by 
 import contextlib
 import socket
 import struct
+import threading
 import time
 
 import peer
 import pytest
-from scapy.layers.inet import UDP, Ether
+from netns import Namespace, card
+from qemu import Qemu
+from scapy.layers.inet import TCP, UDP, Ether
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest,
                                 ICMPv6MLQuery, ICMPv6MLReport, ICMPv6ND_NA, ICMPv6ND_NS,
                                 ICMPv6ND_RA, ICMPv6ND_Redirect, ICMPv6ND_RS, ICMPv6NDOptDstLLAddr,
@@ -111,7 +114,7 @@ def ns_for(target, src=HOST, dst=OUR_GROUP, mac=HOST_MAC, **fields):
 
 def na_for(target, mac, dst=OURS, **flags):
     packet = IPv6(src=target, dst=dst, hlim=255) / ICMPv6ND_NA(
-        tgt=target, R=0, S=flags.get("S", 0), O=flags.get("O", 0))
+        tgt=target, R=flags.get("R", 0), S=flags.get("S", 0), O=flags.get("O", 0))
     return packet / ICMPv6NDOptDstLLAddr(lladdr=mac) if mac else packet
 
 
@@ -154,7 +157,7 @@ def test_what_is_no_valid_solicitation_is_not_answered(wire):
     w.introduce()
     hops = ns_for(OURS)
     hops.hlim = 254
-    empty = ICMPv6NDOptUnknown(type=200, len=0, data=b"")
+    empty = ICMPv6NDOptUnknown(type=200, len=0, data=bytes(6))
     for bad in (hops, ns_for(OURS, code=1), ns_for("ff02::1"), ns_for("fe80::1234"),
                 ns_for(OURS) / empty, ns_for(OURS, mac=None) / b"\1\1\2",
                 ns_for(OURS, src="::"),     # who has no address does not tell his MAC
@@ -169,10 +172,10 @@ def test_in_fragments_it_is_not_valid(wire):
     w.introduce()
     asked = ns_for(OURS)
     message = bytes(asked.payload)
-    for offset in (0, 16):
+    for start, end in ((0, 24), (24, 32), (0, 32)):     # the header in one piece; one that is all
         w.send(IPv6(src=HOST, dst=OUR_GROUP, hlim=255) /
-               IPv6ExtHdrFragment(nh=58, offset=offset // 8, m=int(not offset), id=9) /
-               message[offset:offset + 16])
+               IPv6ExtHdrFragment(nh=58, offset=start // 8, m=int(end < 32), id=9) /
+               message[start:end])
     assert not any(ICMPv6ND_NA in p for p in w.until_echo())
 
 
@@ -255,6 +258,42 @@ def test_more_neighbours_than_the_table_holds(wire):
     assert w.until_echo()
 
 
+def test_nobody_is_no_neighbour():
+    """::, whose places in the tables are the empty ones. RFC 4443, section 2.4: no errors to it."""
+    with machine() as w:
+        w.send(*(IPv6(src="::", dst=OUR_GROUP) / kind(options=[option(0x9e)]) / ICMPv6EchoRequest()
+                 for kind in KINDS))
+        w.introduce()
+        for dst, solicited in ((OURS, 1), (OUR_GROUP, 0)):
+            w.send(IPv6(src=HOST, dst=dst, hlim=255) / ICMPv6ND_NA(tgt="::", S=solicited, O=1) /
+                   ICMPv6NDOptDstLLAddr(lladdr=HOST_MAC))
+        w.send(IPv6(src="::", dst=OUR_GROUP) / UDP(sport=40000, dport=7) / b"hello",
+               IPv6(src="::", dst=OUR_GROUP) / IPv6ExtHdrDestOpt(options=[option(0x9e)]) /
+               ICMPv6EchoRequest())
+        got = w.until_echo()
+        assert not any(p[IPv6].dst == "::" or ICMPv6ParamProblem in p for p in got)
+
+
+@pytest.mark.parametrize("dst, solicited", [(OURS, 1), (ALL_NODES, 0)])
+def test_an_answer_does_not_take_our_address(dst, solicited, wire):
+    """It is known to be ours: whoever claims it later is wrong (RFC 4862, section 5.4.4)."""
+    w = wire
+    w.introduce()
+    w.send(IPv6(src=HOST, dst=dst, hlim=255) / ICMPv6ND_NA(tgt=OURS, S=solicited, O=1) /
+           ICMPv6NDOptDstLLAddr(lladdr=HOST_MAC))
+    w.until_echo()
+    assert OURS + "/64" in w.addresses()
+
+
+def test_our_own_question(wire):
+    """From our address, by somebody else: our answer comes back to ourselves."""
+    w = wire
+    w.introduce()
+    w.send(ns_for(OURS, src=OURS, dst=OURS))
+    w.until_echo()
+    assert OURS + "/64" in w.addresses()
+
+
 # --- Routers and prefixes ------------------------------------------------------------------------------
 
 
@@ -293,7 +332,7 @@ def test_router_advertisements():
                     ra(prefix_info("fd01::", valid=0, preferred=0)),
                     ra(prefix_info("fd01::", valid=10, preferred=20)),
                     ra(prefix_info("fd01::", autonomous=0)),
-                    ra(ICMPv6NDOptUnknown(type=200, len=0, data=b""), prefix_info("fd01::")),
+                    ra(ICMPv6NDOptUnknown(type=200, len=0, data=bytes(6)), prefix_info("fd01::")),
                     IPv6(src=ROUTER, dst=ALL_NODES, hlim=255, nh=58) /
                     cut(ra(prefix_info("fd01::")), 40)):
             w.send(bad)
@@ -358,11 +397,111 @@ def test_advertised_mtu():
         w.send(IPv6(src=HOST, dst=OURS) / UDP(sport=40000, dport=7) / bytes(1450))
         assert IPv6ExtHdrFragment not in w.next(lambda p: p[IPv6].plen > 1200)
         w.send(ra(ICMPv6NDOptMTU(mtu=1400)))
-        who, mac = "fe80::c:5", "02:00:00:00:0c:05"
-        w.introduce(who, mac)
-        w.send(IPv6(src=who, dst=OURS) / UDP(sport=40000, dport=7) / bytes(1450))
+        w.send(IPv6(src=HOST, dst=OURS) / UDP(sport=40000, dport=7) / bytes(1450))
         answer = w.next(lambda p: p[IPv6].plen > 1200)
         assert IPv6ExtHdrFragment in answer and answer[IPv6].plen + 40 <= 1400
+
+
+def test_a_connection_to_where_no_way_leads():
+    """To an address whose interface's link is down, by another one that knows no router."""
+    with Namespace() as ns:
+        ns.tap(name="tap1")
+        cards = [*ns.tap(name="tap0"), *card("tap1", number=1)]
+        with Qemu(peer.APP, within=ns.enter, append="ip=off", devices=cards, qmp=True) as m:
+            m.expect("peer: ready")
+            taps = []
+            for name in ("tap0", "tap1"):
+                taps.append(ns.packet_socket(name, ETH_P_ALL))
+                taps[-1].setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+            for _ in taps:
+                m.expect("address fe80::")
+            taps[1].send(bytes(10) + bytes(Ether(src=ROUTER_MAC, dst="33:33:00:00:00:01") /
+                                           ra(prefix_info("fd02::"))))
+            ours = m.expect(r"address (fd02::\S+)")[1]
+            m.qmp("set_link", name="net1", up=False)
+            m.expect("link down")
+            mac = MAC if ours != f"fd02::{EUI}" else "52:54:00:12:34:57"
+            syn = IPv6(src="2001:db8::1", dst=ours) / TCP(sport=1234, dport=5003, flags="S")
+            taps[0].send(bytes(10) + bytes(Ether(src=HOST_MAC, dst=mac) / syn))
+            m.qmp("set_link", name="net1", up=True)
+            m.expect("link up")
+            assert m.running()
+
+
+def test_a_router_that_falls_silent():
+    """Asked three times, and another one is used (RFC 4861, section 7.3.3); then nobody is asked any more."""
+    with machine() as w:
+        w.introduce()
+        w.send(ra(prefix_info("fd02::")))
+        wait_until(lambda: f"fd02::{EUI}/64" in w.addresses())
+
+        def by_router(seq):
+            w.send(echo("2001:db8::1", seq, dst=f"fd02::{EUI}"))
+            return w.next(lambda p: ICMPv6EchoReply in p and p.seq == seq).dst
+
+        def asked(p):
+            return ICMPv6ND_NS in p and p.tgt == ROUTER
+        assert by_router(1) == ROUTER_MAC
+        w.send(ra(src=ROUTER2, mac=ROUTER2_MAC))
+        for _ in range(3):
+            w.next(asked)
+        time.sleep(2)
+        assert by_router(2) == ROUTER2_MAC
+        w.send(na_for(ROUTER2, ROUTER2_MAC, S=1, R=1))
+        time.sleep(2)
+        assert not any(asked(p) for p in w.until_echo())
+        # It is still known to be one: when there is no other, it is asked again.
+        w.send(ra(src=ROUTER2, mac=ROUTER2_MAC, lifetime=0))
+        wait_until(lambda: w.routers() == [ROUTER])
+        w.send(echo("2001:db8::1", 3, dst=f"fd02::{EUI}"))
+        w.next(asked)
+        w.send(na_for(ROUTER, ROUTER_MAC, S=1, R=1))
+        assert w.next(lambda p: ICMPv6EchoReply in p and p.seq == 3).dst == ROUTER_MAC
+
+
+def test_who_is_a_router():
+    with machine() as w:
+        w.introduce()
+        w.send(ra(lifetime=0))
+        w.until_echo()
+        assert w.routers() == [""]          # he never was one
+        for number in range(1, 6):
+            w.send(ra(src=f"fe80::1:{number}", mac=f"02:00:00:00:01:{number:02x}"))
+        w.until_echo()
+        assert w.routers() == ["fe80::1:3"] # the last one of as many as are kept
+        # One that says that it is none: RFC 4861, section 7.2.5.
+        w.send(na_for(ROUTER2, ROUTER2_MAC, S=1, R=1), na_for("fe80::1:3", "02:00:00:00:01:03", S=1))
+        wait_until(lambda: w.routers() == [ROUTER2])
+
+
+def test_lifetimes():
+    forever = 0xFFFFFFFF
+    with machine() as w, peer.control(w.ns) as other:
+        w.introduce()
+        w.send(ra(prefix_info("ff0e::"), prefix_info("fd02::", forever, forever), prefix_info("fd03::"),
+                  ICMPv6NDOptRDNSS(lifetime=forever, dns=["fd02::53", "fd02::54"])))
+        wait_until(lambda: {f"fd02::{EUI}/64", f"fd03::{EUI}/64"} <= set(w.addresses()))
+        assert len(w.addresses()) == 4      # with the link-local and the IPv4 address
+        assert w.control.all("configuration", "dns") == ["fd02::53", "fd02::54"]
+
+        def source(port):
+            ask = threading.Thread(target=other.lines, args=(f"connect 2001:db8::1 {port}",))
+            ask.start()
+            syn = w.next(lambda p: TCP in p and p[TCP].dport == port)
+            w.send(IPv6(src="2001:db8::1", dst=syn[IPv6].src) /
+                   TCP(sport=port, dport=syn.sport, flags="RA", ack=syn[TCP].seq + 1))
+            ask.join()
+            return syn[IPv6].src
+        assert source(99) == f"fd03::{EUI}"
+        w.next(lambda p: ICMPv6ND_NS in p and p.tgt == ROUTER)
+        w.send(na_for(ROUTER, ROUTER_MAC, S=1, R=1))
+        time.sleep(2)
+        # Nothing else is due now: it is no more preferred all the same.
+        w.send(ra(prefix_info("fd03::", preferred=0), ICMPv6NDOptRDNSS(lifetime=0, dns=["fd02::53"])))
+        time.sleep(3)
+        assert w.control.all("configuration", "dns") == ["fd02::54"]
+        assert source(100) == f"fd02::{EUI}"
+        assert {f"fd02::{EUI}/64", f"fd03::{EUI}/64"} <= set(w.addresses())
 
 
 def redirect(to, what, src=ROUTER, mac=None, **fields):
@@ -386,6 +525,8 @@ def test_redirects():
         for bad in (redirect(ROUTER2, far, mac=ROUTER2_MAC, dst=ours, hlim=64),
                     redirect(ROUTER2, far, mac=ROUTER2_MAC, dst=ours, code=1),
                     redirect(ROUTER2, far, mac=ROUTER2_MAC, dst=ours, src="fd02::7"),
+                    redirect(ROUTER2, far, mac=ROUTER2_MAC, dst=ours, src=ROUTER2),
+                    redirect("2001:db8::5", far, mac=ROUTER2_MAC, dst=ours),
                     redirect(ROUTER2, "2001:db8::7", mac=ROUTER2_MAC, dst=ours)):
             w.send(bad)
         assert reaches(far) == ROUTER_MAC
@@ -413,10 +554,11 @@ def test_groups_are_reported(wire):
         assert options[0].otype == 5 and options[0].value == 0
         assert in6_chksum(58, report[IPv6], bytes(report[ICMPv6MLReport])) == 0
     # Somebody else's report is enough.
-    w.send(IPv6(src=ROUTER, dst=OUR_GROUP, hlim=1) / ICMPv6MLQuery(mladdr=OUR_GROUP, mrd=60000),
+    w.send(IPv6(src=ROUTER, dst=OUR_GROUP, hlim=1) / ICMPv6MLQuery(mladdr=OUR_GROUP, mrd=500),
            IPv6(src=HOST, dst=OUR_GROUP, hlim=1) / ICMPv6MLReport(mladdr=OUR_GROUP))
     report = IPv6(src=ROUTER, dst=OUR_GROUP, hlim=1, nh=58) / ICMPv6MLReport(mladdr=OUR_GROUP)
     w.send(IPv6(src=ROUTER, dst=OUR_GROUP, hlim=1, nh=58) / cut(report, 10))
+    time.sleep(1)
     assert not any(ICMPv6MLReport in p for p in w.until_echo())
 
 
@@ -513,7 +655,14 @@ def test_packets_that_are_not_for_us(wire):
                      (HOST, "ff02::77"), (HOST, ALL_NODES)):
         got = w.until_answer(IPv6(src=src, dst=dst) / ICMPv6EchoRequest(id=6))
         assert not any(ICMPv6EchoReply in p and p.id == 6 for p in got), (src, dst)
+    # To these no reply could leave: they are not even taken in.
     before = w.control.counters()
+    for src in ("::ffff:1.2.3.4", "::"):
+        w.send(IPv6(src=src, dst=OURS) / ICMPv6EchoRequest(id=6))
+    w.until_echo()
+    after = w.control.counters()
+    assert after["ip6_dropped"] - before["ip6_dropped"] == 2
+    before = after
     short = bytearray(bytes(IPv6(src=HOST, dst=OURS) / ICMPv6EchoRequest(id=6)))
     long = short[:]
     long[5] += 1
@@ -598,12 +747,12 @@ def test_fragments_that_do_not_fit(wire):
     data, payload = datagram(3000)
     first, second, third = pieces(payload, 1024, 77)
     overlap = IPv6(src=HOST, dst=OURS) / IPv6ExtHdrFragment(nh=17, offset=120, m=1, id=77) / bytes(64)
-    w.send(first, overlap, third)
-    overlap.offset = 250
-    w.send(overlap)
-    assert not any(p[IPv6].nh in (17, 44) for p in w.until_echo())
-    w.send(second)
-    assert echoed(w, 3000)[0] == data
+    for offset in (120, 0, 250):        # of the first, whose beginning is the same, and of the third
+        overlap[IPv6ExtHdrFragment].offset = offset
+        w.send(first, third, overlap, second)
+        assert len(w.until_echo()) == 1     # RFC 8200, section 4.5: all of them are dropped
+        w.send(first, third)
+        assert echoed(w, 3000)[0] == data
     # Not a multiple of eight, though more is to come; beyond 64 KiB.
     odd = IPv6(src=HOST, dst=OURS) / IPv6ExtHdrFragment(nh=17, offset=0, m=1, id=78) / bytes(61)
     got = w.until_answer(odd)
@@ -627,7 +776,7 @@ def test_fragments_that_do_not_fit(wire):
     w.send(*pieces(payload, 1024, 2000))
     assert echoed(w, 3000)[0] == data
     counters = w.control.counters()
-    assert counters["reassemblies6"] <= 96
+    assert counters["reassemblies6"] <= 16
 
 
 def test_fragments_that_never_come():
