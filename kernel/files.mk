@@ -55,6 +55,6 @@ obj-y += kernel/libc.o kernel/stdio.o kernel/clock.o kernel/system.o
 $(obj)/kernel/pthread.o $(obj)/kernel/semaphore.o: flags := -fno-strict-aliasing
 
 # What runs for every wake-up or call of the app's, but for what is marked FAST in other files.
-$(addprefix $(obj)/kernel/,irq.o malloc.o block.o \
+$(addprefix $(obj)/kernel/,time.o irq.o malloc.o block.o \
 	poll.o pipe.o eventfd.o timerfd.o pthread.o semaphore.o): optimize := -O2
 $(obj)/$(mbedtls)/library/chacha20.o $(obj)/$(mbedtls)/library/sha256.o: optimize := -O2
