@@ -1742,13 +1742,15 @@ static void client_segment(uint32_t flags, size_t payload)
 	client.seq += (uint32_t)payload + (flags & 3 ? 1 : 0);
 }
 
+static uint32_t first_window = 8000;
+
 static void client_connect(unsigned int port, bool v6)
 {
 	client.port = port;
 	client.v6 = v6;
 	client.seq = random32();
 	client.ack = 0;
-	client.window = 8000;
+	client.window = first_window;
 	client_segment(2, 0);
 	assert_int_equal(to_client.flags, 0x12);
 	assert_int_equal(to_client.ack, client.seq);
@@ -2281,6 +2283,22 @@ static void test_silent_router(void **state)
 		free(answers[--answer_count]);
 }
 
+/* The window, 0 so far, turns out to be so small that what was written goes out in shorter segments. */
+static void test_small_window_at_last(void **state)
+{
+	static const char bytes[536 + 157]; /* so that there is room for more behind them */
+
+	(void)state;
+	begin_case();
+	first_window = 0;
+	client_connect(1, false);
+	first_window = 8000;
+	assert_int_equal(send(connections[0], bytes, sizeof(bytes), 0), sizeof(bytes));
+	client.window = 60;
+	client_segment(0x10, 1);
+	assert_int_equal(send(connections[0], bytes, sizeof(bytes), 0), sizeof(bytes));
+}
+
 /* --- Very many frames --- */
 
 static void pass_some_time(void)
@@ -2394,6 +2412,7 @@ int main(void)
 	    cmocka_unit_test(test_time_wait_alone),
 	    cmocka_unit_test(test_no_way_back),
 	    cmocka_unit_test(test_silent_router),
+	    cmocka_unit_test(test_small_window_at_last),
 	    cmocka_unit_test(test_many),
 	};
 
