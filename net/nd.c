@@ -132,7 +132,7 @@ void nd6_adjust_mld_membership(struct netif *netif, s8_t i, u8_t state)
 		mld6_leavegroup_netif(netif, group_of(netif, netif_ip6_addr(netif, i)));
 }
 
-/* --- Neighbours and routers ------------------------------------------------------------------------------------ */
+/* --- Neighbours and routers ---------------------------------------------------------------------- */
 
 /* The oldest packet that waits for a neighbour's MAC. */
 static struct pbuf *queue_pop(struct nd6_neighbor_cache_entry *n)
