@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building images, and other uses of make, from tests."""
+"""Building images, and other uses of make, from tests.
+
+Files of tests run in parallel and share build/. So an app of the repository is built as VERSION only, and
+alone(); a test that wants another version, card or make's own choice builds a copy of it (own()).
+"""
+import contextlib
 import fcntl
 import functools
 import os
 import pathlib
+import shutil
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-VERSION = "1.0.0"    # of what tests build, so that none builds again what another has built
+VERSION = "1.0.0"
 
 
 def make(*arguments, cwd=ROOT, env=None, check=False):
@@ -19,12 +25,30 @@ def make(*arguments, cwd=ROOT, env=None, check=False):
     return r
 
 
+@contextlib.contextmanager
+def alone():
+    """No other test replaces what is in build/ meanwhile."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build/.test-lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def own(app, folder):
+    """A copy of apps/<app> in a folder, by a name that no other test builds; its path."""
+    copy = folder / f"{app}-{os.getpid()}"
+    shutil.copytree(ROOT / "apps" / app, copy)
+    try:
+        yield copy
+    finally:
+        shutil.rmtree(ROOT / "build" / copy.name, ignore_errors=True)
+
+
 @functools.lru_cache(maxsize=None)
 def build(app, *variables):
     """Build an app ("hello", "tests/target/wx", "/a/path"); the folder its image is in."""
-    (ROOT / "build").mkdir(exist_ok=True)
-    with open(ROOT / "build/.test-lock", "w") as lock:    # tests may run in parallel
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         make(f"APP={app}", f"VERSION={VERSION}", *variables, check=True)
     kinds = {"EARLYCON=": "-earlycon", "DMA_DEBUG=": "-dmadebug"}    # as the Makefile has them
     suffix = "".join(s for k, s in kinds.items() if any(v.startswith(k) for v in variables))

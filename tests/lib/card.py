@@ -8,13 +8,12 @@
         machine.expect("slot B")
 """
 import copy
-import fcntl
 import functools
 import pathlib
 import subprocess
 import sys
 
-from build import ROOT, VERSION, build, make
+from build import ROOT, VERSION, alone, build, make
 from pi import Pi
 from qemu import Qemu
 
@@ -29,8 +28,7 @@ BAD_SECTOR = b"\xa5" * disk.SECTOR
 def sdcard(app, board="qemu-virt"):
     """Build a card; its image."""
     build(app)
-    with open(ROOT / "build/.test-lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         make("sdcard", f"APP={app}", f"BOARD={board}", f"VERSION={VERSION}", check=True)
     return build(app) / board / "sdcard.img"
 
@@ -53,7 +51,9 @@ def update(image, out, version, key="current", keys=ROOT / "keys", product="test
 class Card:
     def __init__(self, path, app="hello", board="qemu-virt"):
         self.path, self.app, self.board = pathlib.Path(path), app, board
-        subprocess.run(["cp", "--sparse=always", sdcard(app, board), self.path], check=True)
+        built = sdcard(app, board)
+        with alone():
+            subprocess.run(["cp", "--sparse=always", built, self.path], check=True)
 
     def signed(self, version=VERSION, **key):
         """An update file of the app, as a slot has it."""

@@ -8,11 +8,10 @@
 What an update of that app does is said by the last number of its version: patch("1.2", "CRASHES").
 """
 import functools
-import fcntl
 import re
 import struct
 
-from build import ROOT, make
+from build import ROOT, alone, make
 from card import disk
 
 APP = "tests/system/apps/updated"
@@ -28,8 +27,7 @@ def patch(major_minor, name):
 @functools.lru_cache(maxsize=None)
 def update_file(version, app=APP):
     """Build an app as a version; the bytes of its update file."""
-    with open(ROOT / "build/.test-lock", "w") as lock:    # tests may run in parallel
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         make("update", f"APP={app}", f"VERSION={version}", check=True)
         name = app.split("/")[-1]
         return (ROOT / f"build/{name}/{name}-{version}.pith").read_bytes()

@@ -8,7 +8,7 @@ import subprocess
 import urllib.request
 
 import pytest
-from build import ROOT, build, git_files, make
+from build import ROOT, VERSION, build, git_files, make
 from qemu import Qemu
 
 HELLO = (ROOT / "apps/hello/main.c").read_text()
@@ -330,7 +330,7 @@ def test_compile_commands_cover_every_source_of_the_app():
 
 def test_size_accounts_for_every_byte_of_the_image():
     build("hello")
-    out = make("size", "APP=hello", check=True).stdout
+    out = make("size", "APP=hello", f"VERSION={VERSION}", check=True).stdout
     total = re.search(r"(?m)^total +(\d+) +(\d+) +(\d+)$", out)
     image = int(re.search(r"Image file: (\d+) bytes", out)[1])
     assert int(total[1]) + int(total[2]) == image

@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from build import ROOT, make
+from build import ROOT, alone, make
 from qemu import free_port
 
 TOKEN = "0123456789abcdefghij"
@@ -37,7 +37,8 @@ def ota(host, *arguments, token=TOKEN):
 
 @contextlib.contextmanager
 def on_linux(**environment):
-    make("build/host/web", check=True)
+    with alone():
+        make("build/host/web", check=True)
     port = free_port()
     server = subprocess.Popen([ROOT / "build/host/web"], cwd=ROOT / "apps/web", stdout=subprocess.DEVNULL,
                               env=os.environ | {"PORT": str(port), "token": TOKEN} | environment)

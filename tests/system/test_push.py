@@ -2,7 +2,6 @@
 """Updates that somebody pushes, from the tool or the page to the image that is confirmed or taken back:
 the real U-Boot, card and app. What must not be taken is refused, and leaves nothing behind."""
 import contextlib
-import fcntl
 import http.client
 import json
 import os
@@ -16,7 +15,7 @@ import time
 import prometheus
 import pytest
 from browser import Browser
-from build import ROOT, build, make
+from build import ROOT, build, make, own
 from card import Card, disk, tool, update
 from qemu import Qemu
 
@@ -71,8 +70,8 @@ def authorization(token):
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def new_card(folder, token=TOKEN):
-    card = Card(folder / "card.img", "web")
+def new_card(folder, token=TOKEN, app="web"):
+    card = Card(folder / "card.img", app)
     if token:
         tool("config", "set", card.path, f"token={token}")
     return card
@@ -215,12 +214,11 @@ def test_an_image_that_does_not_confirm_is_taken_back(tmp_path):
 
 def test_make_ota_works_twice_in_a_row(tmp_path):
     """Development builds: the second has a later version, though nothing was committed between."""
-    with booted(new_card(tmp_path)) as device, open(ROOT / "build/.test-lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with own("web", tmp_path) as app, booted(new_card(tmp_path, app=app)) as device:
         for old, new in (("1.0.0", "1.0.1"), ("1.0.1", "1.0.2")):
-            said = make("ota", "APP=web", f"HOST={device.host}", f"TOKEN={TOKEN}", check=True).stdout
+            said = make("ota", f"APP={app}", f"HOST={device.host}", f"TOKEN={TOKEN}", check=True).stdout
             assert f"\n{old} -> {new} confirmed in " in said
-        said = make("ota", "APP=web", f"HOST={device.host}", f"TOKEN={TOKEN}", "VERSION=1.0.2").stdout
+        said = make("ota", f"APP={app}", f"HOST={device.host}", f"TOKEN={TOKEN}", "VERSION=1.0.2").stdout
         assert f"refuses the update: version 1.0.2 runs already" in said
 
 

@@ -10,7 +10,7 @@ import time
 
 import prometheus
 import pytest
-from build import ROOT, make
+from build import ROOT, alone, make
 from qemu import Qemu, free_port
 
 NASTY = 'a "b" \\ <c> & \n\t\x01 \xe9'
@@ -18,7 +18,8 @@ NASTY = 'a "b" \\ <c> & \n\t\x01 \xe9'
 
 @contextlib.contextmanager
 def on_linux(**environment):
-    make("build/host/web", check=True)
+    with alone():
+        make("build/host/web", check=True)
     port = free_port()
     server = subprocess.Popen([ROOT / "build/host/web"], cwd=ROOT / "apps/web", text=True,
                               env=os.environ | {"PORT": str(port)} | environment,
