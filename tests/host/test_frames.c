@@ -2097,6 +2097,26 @@ static void test_slow_peer(void **state)
 	assert_null(tcp_active_pcbs);
 }
 
+/* What came before its turn waits as long as a peer may, who sends again what was lost. */
+static void test_patience_out_of_order(void **state)
+{
+	(void)state;
+	begin_case();
+	client_connect(0, false);
+	client.seq += 100;
+	client_segment(0x18, 50);
+	pass_ns(100 * NS_PER_S);
+	client.seq -= 150;
+	client_segment(0x18, 100);
+	assert_int_equal(tcp_active_pcbs->rcv_nxt, client.seq + 50);
+
+	client.seq += 150;
+	client_segment(0x18, 50);
+	assert_non_null(tcp_active_pcbs->ooseq);
+	pass_ns(130 * NS_PER_S);
+	assert_null(tcp_active_pcbs->ooseq);
+}
+
 /* Ours at the first interface, by the router's prefix. */
 static const struct ip global = {true,
                                  {0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 0, 2}};
@@ -2404,6 +2424,7 @@ int main(void)
 	    cmocka_unit_test(test_window_waited_for_in_vain),
 	    cmocka_unit_test(test_few_behind_acknowledged),
 	    cmocka_unit_test(test_slow_peer),
+	    cmocka_unit_test(test_patience_out_of_order),
 	    cmocka_unit_test(test_neighbour_on_other_link),
 	    cmocka_unit_test(test_problem_without_address),
 	    cmocka_unit_test(test_more_behind_the_last),
