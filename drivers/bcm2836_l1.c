@@ -23,9 +23,9 @@
 #define L1_BYTES      0x100
 
 #define LINE_TIMERS  4 /* 0 to 3: secure, non-secure, hypervisor, virtual */
-#define LINE_GPU     8 /* always on */
+#define LINE_GPU     8
 #define LINES        10
-#define SOURCE_LINES ((1u << LINES) - 1)
+#define SOURCE_LINES (1u << LINE_GPU | ((1u << LINE_TIMERS) - 1))
 
 struct bcm2836_l1 {
 	struct irqchip chip;
@@ -68,8 +68,13 @@ static int l1_enable(struct irqchip *chip, unsigned int line)
 
 static void l1_disable(struct irqchip *chip, unsigned int line)
 {
-	if (line < LINE_TIMERS)
-		set_timer(l1_of(chip), line, false);
+	struct bcm2836_l1 *l1 = l1_of(chip);
+
+	/* The peripherals' line has no mask. Another CPU stands still, with its interrupts masked. */
+	if (line == LINE_GPU)
+		write32(l1->regs + GPU_ROUTING, (l1->cpu + 1) & 3);
+	else
+		set_timer(l1, line, false);
 }
 
 static void l1_handle(struct irqchip *chip)

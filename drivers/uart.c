@@ -21,9 +21,13 @@ static size_t wait_room(struct uart *u)
 
 	if (!room && !u->stuck) {
 		uint64_t deadline_ns = time_now_ns() + SEND_TIMEOUT_NS;
+		bool late;
 
-		while (!room && time_now_ns() <= deadline_ns)
+		/* The time first, and a last look after it: we may be stopped for long in between. */
+		do {
+			late = time_now_ns() > deadline_ns;
 			room = u->type->room(u);
+		} while (!room && !late);
 	}
 	u->stuck = !room;
 	return room;

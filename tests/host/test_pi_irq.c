@@ -118,6 +118,18 @@ static int attach(const char *path, unsigned int index, const char *who)
 	return irq_attach(dt_find(path), index, handler, (void *)(uintptr_t)who);
 }
 
+/* The line to us cannot be masked: it goes to a CPU that stands still with interrupts masked. */
+static void without_its_controller_the_peripherals_line_is_sent_away(void)
+{
+	raised[1] = enabled[1] = 1;
+	gpu_routing = cpu;
+	assert_string_equal(interrupt(), "");
+	assert_string_equal(logged, "bcm2836-l1: interrupt 8 is nobody's");
+	assert_in_range(gpu_routing, 0, 3);
+	assert_int_not_equal(gpu_routing, cpu);
+	raised[1] = 0;
+}
+
 static void what_was_on_is_off(void **state)
 {
 	(void)state;
@@ -128,6 +140,8 @@ static void what_was_on_is_off(void **state)
 		timer_control[i] = mailbox_control[i] = 0xff;
 	memset(enabled, 0xff, sizeof(enabled));
 	assert_int_equal(device_probe(&driver_bcm2836_l1, dt_find("/soc/local_intc@40000000")), 0);
+	without_its_controller_the_peripherals_line_is_sent_away();
+	memset(enabled, 0xff, sizeof(enabled));
 	assert_int_equal(
 	    device_probe(&driver_armctrl, dt_find("/soc/interrupt-controller@7e00b200")), 0);
 	assert_int_equal(timer_control[2], 0);
