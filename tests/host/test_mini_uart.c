@@ -3,8 +3,8 @@
  * Promises, against a model of the mini-UART and with a Raspberry Pi's trees: a baud rate that works is
  * left alone, one that nobody set is 115200 of the core's clock; the registers are not touched before
  * the clock is on; other auxiliary devices keep theirs; the FIFO is never overrun; a line that is
- * stuck costs one timeout and recovers, one that looked so while we were stopped costs nothing; input arrives, typed before it was wanted, too; where nobody
- * answers the probe fails.
+ * stuck costs one timeout and recovers, one that looked so while we were stopped costs nothing; input
+ * arrives, typed before it was wanted, too; where nobody answers the probe fails.
  */
 #include <errno.h>
 #include "pi_model.h"
@@ -13,8 +13,8 @@
 static uint64_t base;
 static struct {
 	uint32_t enables, ier, lcr, cntl, baud;
-	unsigned int tx, drain; /* bytes in the FIFO; taken from it at each look, but for the next `held` */
-	unsigned int held;
+	unsigned int tx, drain; /* bytes in the FIFO; taken from it at each look */
+	unsigned int held;      /* looks at which nothing is taken */
 	char rx[FIFO_BYTES];
 	unsigned int rx_count;
 	bool overrun;
