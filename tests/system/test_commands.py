@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 import pytest
-from build import ROOT, VERSION, build, make, own
+from build import ROOT, VERSION, alone, build, make, own
 from qemu import Qemu, free_port
 
 DEADLINE_S = 120
@@ -44,7 +44,8 @@ def run(*arguments, typed=b"", until=None):
 @pytest.fixture(scope="module")
 def hello(tmp_path_factory):
     with own("hello", tmp_path_factory.mktemp("commands")) as app:
-        make(f"APP={app}", check=True)
+        with alone():   # all that is not the app's own, too
+            make("image", "uboot", f"APP={app}", check=True)
         yield app
 
 

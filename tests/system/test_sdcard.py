@@ -56,13 +56,13 @@ def test_both_slots_hold_the_same_signed_image(tmp_path):
 
 
 def test_development_keys_make_no_release(tmp_path):
-    with own("hello", tmp_path) as app:
+    with own("hello", tmp_path) as app, alone():
         r = make("sdcard", f"APP={app}", "BOARD=qemu-virt", "RELEASE=1")
     assert r.returncode and "a release is not made with development keys" in r.stdout
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/does-not-exist"])
 def test_flash_refuses_what_is_no_disk(device, tmp_path):
-    with own("hello", tmp_path) as app:
+    with own("hello", tmp_path) as app, alone():
         r = make("flash", f"APP={app}", "BOARD=qemu-virt", f"DEV={device}")
     assert r.returncode and "is not a disk" in r.stdout

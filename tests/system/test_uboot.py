@@ -8,7 +8,7 @@ import threading
 import urllib.request
 
 import pytest
-from build import ROOT, make
+from build import ROOT, alone, make
 from card import BAD_SECTOR, DEBIANS_U_BOOT, Card, disk
 from pi import BOARDS, TREES, Pi
 from qemu import Qemu
@@ -394,7 +394,8 @@ def test_the_firmwares_bootargs_are_kept_but_for_the_slot(tmp_path):
 @pytest.mark.parametrize("name", ["qemu-virt", "rpi"])
 def test_u_boot_is_configured_as_the_fragments_say(name):
     """Kconfig drops without a word what it does not like."""
-    make("uboot", check=True)
+    with alone():
+        make("uboot", check=True)
 
     def settings(text):
         return dict(re.findall(r"(?m)^(CONFIG_\w+)=(.*)$", text)) | \
