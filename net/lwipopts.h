@@ -154,7 +154,7 @@ uint32_t net_segment_acked(struct tcp_pcb *pcb, uint32_t ackno);
 #define TCP_TMR_INTERVAL  50
 #define LWIP_TCP_RTO_TIME 1000  /* RFC 6298, section 2 */
 #define NET_TCP_RTO_MAX   600   /* slow ticks: 60 s, the least maximum that it allows */
-#define NET_TCP_OOSEQ_MAX 1200  /* slow ticks: Linux's maximum */
+#define NET_TCP_OOSEQ_MAX 1200  /* slow ticks: 120 s, Linux's longest timeout (TCP_RTO_MAX) */
 #define TCP_MSL           30000 /* TIME_WAIT lasts 60 s, as on Linux */
 #define LWIP_HOOK_TCP_ISN net_tcp_isn
 
